@@ -1,0 +1,1 @@
+"""Words and decisions: frozen values and pure functions. No I/O, no clock, no randomness."""

@@ -1,0 +1,216 @@
+"""The small mutable values of a fleet: who the edges are, what they report, where the pointers stand.
+
+Each is stored as canonical JSON under one key and changed by compare-and-set. Times are whole seconds since the epoch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Literal, Self, get_args
+
+from edgeward.core.codec import Json, canonical_bytes, parse_object
+from edgeward.core.digest import Digest, parse_digest
+from edgeward.errors import SchemaError
+
+SCHEMA = (1, 0)
+
+Move = Literal["push", "rollback", "purge", "remove"]
+"""Why a pointer moved."""
+
+
+class _Record:
+    """Shared form of the values below: `to_bytes` and `from_bytes`, with the schema number."""
+
+    __slots__ = ()
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical bytes."""
+        values = {item.name: _plain(getattr(self, item.name)) for item in fields(self)}  # type: ignore[arg-type]  # every subclass is a dataclass
+        return canonical_bytes({"schema": list(SCHEMA), **values})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Parse canonical bytes; unknown fields of a later minor version are left out. Raises SchemaError."""
+        kind = cls.__name__.lower()
+        value = parse_object(data, kind=kind, major=SCHEMA[0])
+        known = {item.name for item in fields(cls)}  # type: ignore[arg-type]  # every subclass is a dataclass
+        try:
+            return cls(**cls._parse({name: item for name, item in value.items() if name in known}))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            msg = f"a stored {kind} is not of the expected shape: {error!r}"
+            raise SchemaError(msg, kind=kind) from error
+
+    @classmethod
+    def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:
+        return value
+
+
+def _plain(value: object) -> Json:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRecord(_Record):
+    """What the releases bucket says of one release: where its manifest is and how people know it.
+
+    manifest, manifest_size: digest and bytes of the blob that holds the packed manifest (release.pack_manifest). created: when it was pushed. files: entries.
+    size: bytes of all identity variants. deployer: who pushed (name from the machine's user or setting).
+    key, signature: hex of the Ed25519 public key (32 bytes) and signature (64) over the bytes `edgeward release
+    <site> <release>`; empty strings where the fleet has no deployer keys.
+    purged: paths that `purge` took out of the release it was made from.
+    """
+
+    site: str
+    release: Digest
+    manifest: Digest
+    manifest_size: int
+    created: int
+    message: str
+    deployer: str
+    files: int
+    size: int
+    key: str = ""
+    signature: str = ""
+    purged: tuple[str, ...] = ()
+
+    @classmethod
+    def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:
+        return {
+            **value,
+            "release": parse_digest(value["release"]),
+            "manifest": parse_digest(value["manifest"]),
+            "purged": tuple(value.get("purged", ())),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer(_Record):
+    """The live pointer of a site, or its candidate. release None: the site was removed.
+
+    previous: the release it pointed to before. at, by, move: who moved it, when, and by what.
+    """
+
+    site: str
+    release: Digest | None
+    previous: Digest | None
+    at: int
+    by: str
+    move: Move
+
+    @classmethod
+    def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:
+        if value["move"] not in get_args(Move):
+            msg = f"unknown move {value['move']!r}"
+            raise SchemaError(msg)
+        for name in ("release", "previous"):
+            value[name] = None if value[name] is None else parse_digest(value[name])
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class HostClaim(_Record):
+    """A hostname belongs to one site of the fleet."""
+
+    hostname: str
+    site: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeOrder(_Record):
+    """A takedown: these blobs must be gone everywhere, and never fetched or served again for this site.
+
+    key: random name of the order. paths: as the operator gave them. digests: every blob of those paths in any release.
+    """
+
+    key: str
+    site: str
+    paths: tuple[str, ...]
+    digests: tuple[Digest, ...]
+    at: int
+    by: str
+
+    @classmethod
+    def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:
+        return {
+            **value,
+            "paths": tuple(value["paths"]),
+            "digests": tuple(parse_digest(digest) for digest in value["digests"]),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRecord(_Record):
+    """An edge as the operator describes it: location (IATA code or free text), addresses readers use, weight, drained."""
+
+    name: str
+    location: str
+    addresses: tuple[str, ...]
+    roles: tuple[str, ...] = ("http",)
+    weight: int = 100
+    drained: bool = False
+
+    @classmethod
+    def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:
+        return {**value, "addresses": tuple(value["addresses"]), "roles": tuple(value["roles"])}
+
+
+@dataclass(frozen=True, slots=True)
+class SiteStatus:
+    """What one edge holds of one site: its live release and since when, and every staged release (the live one too)."""
+
+    live: Digest | None
+    since: int
+    staged: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeStatus(_Record):
+    """What an edge reports of itself. Absent or expired = not reporting.
+
+    ready: it has compared itself with the store since it started and serves what it should (False while catching up
+    from last-known-good, and while a blob that it needs is corrupt). purged: keys of purge orders that are carried out
+    here. problems: sentences for the operator. engine: "nginx" or "preview". generation: of the HTTP configuration.
+    started, at: when the agent started, when this was written (the edge's clock; ages are measured at receipt).
+    """
+
+    edge: str
+    version: str
+    engine: str
+    ready: bool
+    generation: int
+    started: int
+    at: int
+    sites: Mapping[str, SiteStatus] = field(default_factory=dict)
+    purged: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    disk_free: int = 0
+    blobs: int = 0
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical bytes."""
+        sites = {
+            name: {"live": site.live, "since": site.since, "staged": list(site.staged)}
+            for name, site in self.sites.items()
+        }
+        return _Record.to_bytes(replace(self, sites=sites))  # type: ignore[arg-type]  # the plain form of the mapping
+
+    @classmethod
+    def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:
+        sites = {
+            name: SiteStatus(
+                live=None if site["live"] is None else parse_digest(site["live"]),
+                since=int(site["since"]),
+                staged=tuple(parse_digest(digest) for digest in site["staged"]),
+            )
+            for name, site in value["sites"].items()
+        }
+        return {
+            **value,
+            "sites": sites,
+            "purged": tuple(value.get("purged", ())),
+            "problems": tuple(value.get("problems", ())),
+        }

@@ -1,0 +1,224 @@
+"""Manifest and release: every entry, redirect and header rule of one state of a site, as canonical bytes."""
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from edgeward.core.codec import Json, canonical_bytes, parse_object
+from edgeward.core.digest import Digest, check_digest, digest_of, parse_digest
+from edgeward.core.rules import Condition, HeaderBlock, HeaderLine, RedirectRule
+from edgeward.core.site import SiteSettings
+from edgeward.errors import SchemaError
+
+Coding = Literal["identity", "br", "gzip"]
+"""Content-codings of variants (RFC 9110 section 8.4.1, RFC 7932), in HTTP's own words."""
+
+CODINGS: tuple[Coding, ...] = ("identity", "br", "gzip")
+SCHEMA = (1, 0)
+MAX_MANIFEST_BYTES = 512 * 1024 * 1024
+"""More than 200,000 entries of 1,024-byte paths need: a packed manifest that unpacks to more is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One content-coding of an entry: a blob and its size in bytes."""
+
+    coding: Coding
+    digest: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One path of a site.
+
+    path: decoded, begins with "/", the file's own path ("/about.html"), not its clean URL. media_type: value of
+    Content-Type. modified: seconds since the epoch, assigned by the push. variants: identity first, then br, gzip where
+    there are any; no two variants of one entry have the same size (so that ETags made of time and size differ).
+    """
+
+    path: str
+    media_type: str
+    modified: int
+    variants: tuple[Variant, ...]
+
+    def __post_init__(self) -> None:
+        """Hold what the docstring promises. Raises SchemaError."""
+        codings = [variant.coding for variant in self.variants]
+        sizes = {variant.size for variant in self.variants}
+        if not codings or codings[0] != "identity" or len(set(codings)) != len(codings) or len(sizes) != len(codings):
+            msg = f"entry {self.path!r} has variants {codings} that are not one identity and others of other sizes"
+            raise SchemaError(msg, path=self.path)
+        if not self.path.startswith("/"):
+            msg = f"entry path {self.path!r} does not begin with a slash"
+            raise SchemaError(msg, path=self.path)
+
+    @property
+    def identity(self) -> Variant:
+        """The variant without a coding."""
+        return self.variants[0]
+
+    def variant(self, coding: Coding) -> Variant | None:
+        """Return the variant of that coding, or None."""
+        return next((variant for variant in self.variants if variant.coding == coding), None)
+
+
+def etag_of(entry: Entry, variant: Variant) -> str:
+    """Return the strong ETag of a variant (RFC 9110 section 8.8.3): "<modified hex>-<size hex>", as nginx makes it.
+
+    It is made from the manifest alone, so that all edges agree; `modified` changes whenever content changes and the
+    variants of one entry have different sizes, so that equal ETags of one URL mean equal bytes.
+    """
+    return f'"{entry.modified:x}-{variant.size:x}"'
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that decides the answers of one release. Equal manifests have equal bytes and so equal digests.
+
+    entries: sorted by path (code points), each path once, no path below another that is a file.
+    """
+
+    settings: SiteSettings
+    entries: tuple[Entry, ...]
+    redirects: tuple[RedirectRule, ...] = ()
+    headers: tuple[HeaderBlock, ...] = ()
+    _bytes: bytes = field(default=b"", repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Hold the order of entries and the uniqueness of paths. Raises SchemaError."""
+        paths = [entry.path for entry in self.entries]
+        if any(a >= b for a, b in zip(paths, paths[1:], strict=False)):
+            msg = f"entries of site {self.settings.name!r} are not sorted by path, each once"
+            raise SchemaError(msg, site=self.settings.name)
+
+    @cached_property
+    def by_path(self) -> Mapping[str, Entry]:
+        """Entries by path."""
+        return {entry.path: entry for entry in self.entries}
+
+    @cached_property
+    def release(self) -> Digest:
+        """The name of the release: the digest of the canonical bytes."""
+        return digest_of(self.to_bytes())
+
+    def blobs(self) -> Iterator[Variant]:
+        """Yield every variant of every entry (a digest may come several times)."""
+        for entry in self.entries:
+            yield from entry.variants
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical bytes."""
+        return self._bytes or canonical_bytes(_manifest_json(self))
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """Parse canonical bytes. Raises SchemaError for another shape or an unknown major version."""
+    value = parse_object(data, kind="manifest", major=SCHEMA[0])
+    try:
+        return Manifest(
+            settings=SiteSettings.from_json(value["site"]),
+            entries=tuple(_entry(path, item) for path, item in sorted(value["entries"].items())),
+            redirects=tuple(_redirect(item) for item in value["redirects"]),
+            headers=tuple(_block(item) for item in value["headers"]),
+            _bytes=data,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        msg = f"a stored manifest is not of the expected shape: {error!r}"
+        raise SchemaError(msg) from error
+
+
+def pack_manifest(manifest: Manifest) -> bytes:
+    """Return the canonical bytes compressed (zlib, RFC 1950): the blob that a release record names."""
+    return zlib.compress(manifest.to_bytes(), 6)
+
+
+def unpack_manifest(data: bytes, expected: Digest) -> Manifest:
+    """Undo `pack_manifest` and check that the release is the one `expected`.
+
+    Raises SchemaError for another shape or version, CorruptionError if the digest is another.
+    """
+    inflater = zlib.decompressobj()
+    try:
+        raw = inflater.decompress(data, MAX_MANIFEST_BYTES)
+    except zlib.error as error:
+        msg = f"the packed manifest of release {expected[:12]} does not unpack: {error}"
+        raise SchemaError(msg, release=expected) from error
+    if not inflater.eof:
+        msg = f"the packed manifest of release {expected[:12]} is cut off or larger than {MAX_MANIFEST_BYTES} bytes"
+        raise SchemaError(msg, release=expected)
+    check_digest(raw, expected)
+    return parse_manifest(raw)
+
+
+def _manifest_json(manifest: Manifest) -> Json:
+    return {
+        "schema": list(SCHEMA),
+        "site": manifest.settings.to_json(),
+        "entries": {
+            entry.path: {
+                "type": entry.media_type,
+                "modified": entry.modified,
+                "variants": {variant.coding: [variant.digest, variant.size] for variant in entry.variants},
+            }
+            for entry in manifest.entries
+        },
+        "redirects": [
+            {
+                "line": rule.line,
+                "host": rule.host,
+                "from": rule.source,
+                "params": [list(param) for param in rule.params],
+                "to": rule.target,
+                "status": rule.status,
+                "force": rule.force,
+                "conditions": [[condition.name, list(condition.values)] for condition in rule.conditions],
+            }
+            for rule in manifest.redirects
+        ],
+        "headers": [
+            {
+                "line": block.line,
+                "for": block.pattern,
+                "set": [[line.name, line.value] for line in block.lines],
+            }
+            for block in manifest.headers
+        ],
+    }
+
+
+def _entry(path: str, item: Json) -> Entry:
+    variants = item["variants"]
+    return Entry(
+        path=path,
+        media_type=str(item["type"]),
+        modified=int(item["modified"]),
+        variants=tuple(
+            Variant(coding, parse_digest(variants[coding][0]), int(variants[coding][1]))
+            for coding in CODINGS
+            if coding in variants
+        ),
+    )
+
+
+def _redirect(item: Json) -> RedirectRule:
+    return RedirectRule(
+        line=int(item["line"]),
+        host=item["host"],
+        source=str(item["from"]),
+        params=tuple((str(name), str(wanted)) for name, wanted in item["params"]),
+        target=item["to"],
+        status=int(item["status"]),
+        force=bool(item["force"]),
+        conditions=tuple(Condition(name, tuple(values)) for name, values in item["conditions"]),
+    )
+
+
+def _block(item: Json) -> HeaderBlock:
+    return HeaderBlock(
+        line=int(item["line"]),
+        pattern=str(item["for"]),
+        lines=tuple(HeaderLine(str(name), None if value is None else str(value)) for name, value in item["set"]),
+    )
