@@ -53,7 +53,7 @@ def parse_object(data: bytes, *, kind: str, major: int) -> Mapping[str, Json]:
         msg = f"a stored {kind} is not a JSON object"
         raise SchemaError(msg, kind=kind)
     schema = value.get("schema")
-    if not (isinstance(schema, list) and len(schema) == 2 and all(type(part) is int for part in schema)):  # noqa: PLR2004 (major, minor)
+    if not (isinstance(schema, list) and len(schema) == 2 and all(type(part) is int for part in schema)):
         msg = f"a stored {kind} has no schema number"
         raise SchemaError(msg, kind=kind)
     if schema[0] != major:

@@ -56,8 +56,8 @@ def _plain(value: object) -> Json:
 class ReleaseRecord(_Record):
     """What the releases bucket says of one release: where its manifest is and how people know it.
 
-    manifest, manifest_size: digest and bytes of the blob that holds the packed manifest (release.pack_manifest). created: when it was pushed. files: entries.
-    size: bytes of all identity variants. deployer: who pushed (name from the machine's user or setting).
+    manifest, manifest_size: digest and bytes of the blob that holds the packed manifest (release.pack_manifest).
+    created: when it was pushed. files: entries. size: bytes of all identity variants. deployer: who pushed (name from the machine's user or setting).
     key, signature: hex of the Ed25519 public key (32 bytes) and signature (64) over the bytes `edgeward release
     <site> <release>`; empty strings where the fleet has no deployer keys.
     purged: paths that `purge` took out of the release it was made from.
@@ -144,7 +144,7 @@ class PurgeOrder(_Record):
 
 @dataclass(frozen=True, slots=True)
 class EdgeRecord(_Record):
-    """An edge as the operator describes it: location (IATA code or free text), addresses readers use, weight, drained."""
+    """An edge as the operator describes it: location (IATA code or free text), the addresses that readers use."""
 
     name: str
     location: str

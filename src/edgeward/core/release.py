@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 from edgeward.core.codec import Json, canonical_bytes, parse_object
@@ -90,7 +91,7 @@ class Manifest:
     def __post_init__(self) -> None:
         """Hold the order of entries and the uniqueness of paths. Raises SchemaError."""
         paths = [entry.path for entry in self.entries]
-        if any(a >= b for a, b in zip(paths, paths[1:], strict=False)):
+        if any(a >= b for a, b in pairwise(paths)):
             msg = f"entries of site {self.settings.name!r} are not sorted by path, each once"
             raise SchemaError(msg, site=self.settings.name)
 

@@ -12,7 +12,7 @@ RULE_STATUSES = frozenset({200}) | REDIRECT_STATUSES | PAGE_STATUSES
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition of a redirect rule: any of `values` holds. Language values are lower case; cookie names as written."""
+    """A condition of a redirect rule: any of `values` holds. Languages are lower case."""
 
     name: ConditionName
     values: tuple[str, ...]
@@ -48,7 +48,7 @@ class HeaderLine:
 
 @dataclass(frozen=True, slots=True)
 class HeaderBlock:
-    """One block of `_headers` (SITE-FORMAT section 4): decoded path pattern as in RedirectRule.source, and its lines."""
+    """One block of `_headers` (SITE-FORMAT section 4): a pattern like RedirectRule.source, and its lines."""
 
     line: int
     pattern: str
