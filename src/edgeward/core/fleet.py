@@ -57,7 +57,8 @@ class ReleaseRecord(_Record):
     """What the releases bucket says of one release: where its manifest is and how people know it.
 
     manifest, manifest_size: digest and bytes of the blob that holds the packed manifest (release.pack_manifest).
-    created: when it was pushed. files: entries. size: bytes of all identity variants. deployer: who pushed (name from the machine's user or setting).
+    created: when it was pushed. files: entries. size: bytes of all identity variants. deployer: who pushed
+    (a name, for people).
     key, signature: hex of the Ed25519 public key (32 bytes) and signature (64) over the bytes `edgeward release
     <site> <release>`; empty strings where the fleet has no deployer keys.
     purged: paths that `purge` took out of the release it was made from.
