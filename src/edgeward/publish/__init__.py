@@ -1,0 +1,1 @@
+"""Use-cases of a deployer: push a folder, look at what is live, move a pointer back, take content down, verify edges."""
