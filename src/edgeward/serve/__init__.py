@@ -1,0 +1,1 @@
+"""Adapters of HTTP: trees of files, nginx and the preview engine."""
