@@ -105,7 +105,7 @@ class BlobFolder:
         for folder in sorted(self.path.iterdir()):
             if len(folder.name) != 2:
                 continue
-            for name in sorted(os.listdir(folder)):
+            for name in sorted(file.name for file in folder.iterdir()):
                 with contextlib.suppress(SchemaError):
                     yield parse_digest(name)
 

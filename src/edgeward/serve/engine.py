@@ -44,7 +44,7 @@ class Engine(Protocol):
         """The number of the configuration that is served; grows with each activation; 0 before the first."""
 
     async def start(self, view: ServedView) -> int:
-        """Serve `view` from nothing, or adopt the engine that an earlier process left running and activate `view` on it.
+        """Serve `view`, from nothing or on the engine that an earlier process left running, which is adopted.
 
         Returns the generation. Raises ServeError if the addresses cannot be bound or the engine does not answer.
         """

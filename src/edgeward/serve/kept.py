@@ -1,10 +1,9 @@
-"""The kept folder of a site: immutable assets of earlier releases and of staged ones, reachable beside the live release.
+"""The kept folder of a site: immutable assets of earlier and staged releases, reachable beside the live one.
 
 It has the folders of a tree (`serve.tree`) and is changed in place, one file at a time, while it is served. Its index,
 `kept.json`, is canonical JSON: {"schema": [1, 0], "assets": {path: {"type", "modified", "variants", "until"}}}.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +57,8 @@ class KeptFolder:
     def write(self, assets: Mapping[str, KeptAsset], blobs: BlobFolder) -> None:
         """Make the folder hold exactly `assets`. What stays is not touched, what is new is there before what goes.
 
-        An asset whose path runs through the name of another (`/a` and `/a/b` of different releases) is left out: its own
-        release serves it. Raises CorruptionError for a missing blob, SchemaError, DiskError; the folder then holds at
+        An asset whose path runs through the name of another (`/a` and `/a/b` of different releases) is left out: its
+        own release serves it. Raises CorruptionError for a missing blob, SchemaError, DiskError; the folder then holds at
         least what it held.
         """
         before = self.assets()
@@ -101,7 +100,7 @@ class KeptFolder:
         temp = self.index.with_name(_INDEX + ".new")
         value = {path: _json(asset) for path, asset in assets.items()}
         temp.write_bytes(canonical_bytes({"schema": list(_SCHEMA), "assets": value}))
-        os.replace(temp, self.index)
+        temp.replace(self.index)
 
 
 def _without_clashes(before: Mapping[str, KeptAsset], assets: Mapping[str, KeptAsset]) -> Mapping[str, KeptAsset]:

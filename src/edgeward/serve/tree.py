@@ -6,7 +6,6 @@ variants. A root for each coding, rather than sibling files, so that a user's ow
 variant and no variant has a URL.
 """
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +44,7 @@ def stage(manifest: Manifest, blobs: BlobFolder, root: Path) -> None:
                 target = f"{building}/{folder}{entry.path}"
                 parent = target.rpartition("/")[0]
                 if parent not in made:
-                    os.makedirs(parent, exist_ok=True)
+                    Path(parent).mkdir(parents=True, exist_ok=True)
                     made.add(parent)
                 blobs.link(variant.digest, entry.modified, Path(target))
         blobs.sync()
