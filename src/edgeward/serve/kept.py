@@ -58,8 +58,8 @@ class KeptFolder:
         """Make the folder hold exactly `assets`. What stays is not touched, what is new is there before what goes.
 
         An asset whose path runs through the name of another (`/a` and `/a/b` of different releases) is left out: its
-        own release serves it. Raises CorruptionError for a missing blob, SchemaError, DiskError; the folder then holds at
-        least what it held.
+        own release serves it. Raises CorruptionError for a missing blob, SchemaError, DiskError; the folder then holds
+        at least what it held.
         """
         before = self.assets()
         assets = _without_clashes(before, assets)
