@@ -1,0 +1,49 @@
+"""Which assets are immutable (SITE-FORMAT section 5): by the site's own patterns, or by a fingerprint in the name.
+
+One regex decides, over the decoded entry path; Python's `re` and PCRE without UTF mode read it alike. Wrongly immutable
+cannot be undone, so a name is fingerprinted only beyond doubt.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from edgeward.core.media_types import is_html, media_type
+from edgeward.core.patterns import compile_pattern
+from edgeward.core.site import SiteSettings
+
+AUTO_EXTENSIONS: Final = ("cjs", "css", "eot", "js", "map", "mjs", "otf", "ttf", "wasm", "woff", "woff2")
+"""Scripts, styles, source maps, WASM and fonts: what the automatic choice looks at."""
+
+_HEX: Final = r"(?=[0-9a-fA-F]*[0-9])(?=[0-9a-fA-F]*[a-fA-F])[0-9a-fA-F]{8,}"
+# "-" and "_" are base64url characters and separators both; a part between separators has neither in it. Words with a
+# number behind them (Bootstrap5, fontAwesome640) are names that people give, and no fingerprint beyond doubt.
+_BASE64URL: Final = (
+    r"(?![A-Z]?[a-z]+(?:[A-Z][a-z]+)*[0-9]+[._\-])"
+    r"(?=[A-Za-z0-9]*[A-Z])(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[0-9])[A-Za-z0-9]{8,}"
+)
+_AUTO: Final = rf"^/(?:.*/)?[^/]*[._\-](?:{_HEX}|{_BASE64URL})(?:[._\-][^/]*)?\.(?:{'|'.join(AUTO_EXTENSIONS)})$"
+_NO_PAGE: Final = r"^(?!.*\.(?:[hH][tT][mM][lL]?|[xX][hH][tT](?:[mM][lL])?)$)"
+
+
+def immutable_regex(settings: SiteSettings) -> str:
+    """Return the regex, to be searched in a decoded entry path, that says whether the entry is immutable.
+
+    Pages never are, whatever the patterns say. With no patterns at all (an empty list) it matches nothing.
+    """
+    if settings.immutable is None:
+        return _AUTO
+    if not settings.immutable:
+        return r"^(?!)"
+    bodies = "|".join(compile_pattern(text).regex(encoded=False) for text in settings.immutable)
+    return rf"{_NO_PAGE}(?:{bodies})$"
+
+
+@lru_cache(maxsize=1024)
+def _compiled(settings: SiteSettings) -> re.Pattern[str]:
+    return re.compile(immutable_regex(settings))
+
+
+def is_immutable(settings: SiteSettings, path: str) -> bool:
+    """Whether the entry at `path` never changes under its name, so that caches may keep it for a year."""
+    return _compiled(settings).search(path) is not None and not is_html(media_type(path))
