@@ -36,9 +36,9 @@ class PushOptions:
     """What `edgeward push` is asked to do.
 
     folder: what to publish. settings: the site. message: None = subject of the folder's git commit, or "". deployer:
-    who pushes, None = this machine's user and host. now: None = SOURCE_DATE_EPOCH or the clock. jobs: threads for reading and
-    compressing, None = one for each core. dry_run: only say what would change. force: past the safety stop. strict: warnings are
-    errors. allow_no_index, allow_purged: past those checks.
+    who pushes, None = this machine's user and host. now: None = SOURCE_DATE_EPOCH or the clock. jobs: threads for
+    reading and compressing, None = one for each core. dry_run: only say what would change. force: past the safety stop.
+    strict: warnings are errors. allow_no_index, allow_purged: past those checks.
     """
 
     folder: Path
@@ -74,7 +74,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class EdgeTimes:
-    """When one edge had the release staged, and served it: seconds since the command began, None = it did not in time."""
+    """When one edge had the release staged, and served it: seconds since the command began, None = not in time."""
 
     edge: str
     staged: float | None
@@ -107,10 +107,10 @@ class PushResult:
     """What a push came to.
 
     outcome: "released", "unchanged" (the folder is what is live already: no new release) or "planned" (dry run).
-    files, size: entries and identity bytes of the release. upload_blobs, upload_bytes: missing blobs that were (planned: would be)
-    uploaded. left_out: dot files and folders (these end in "/"). immutable: paths served as immutable. reread: files that had to
-    be read. compressed: files that had to be compressed. warnings: of rules and files. moved: the move, None unless released.
-    timings: seconds for each phase.
+    files, size: entries and identity bytes of the release. upload_blobs, upload_bytes: missing blobs that were
+    (planned: would be) uploaded. left_out: dot files and folders (these end in "/"). immutable: paths served as
+    immutable. reread: files that had to be read. compressed: files that had to be compressed. warnings: of rules and
+    files. moved: the move, None unless released. timings: seconds for each phase.
     """
 
     outcome: Literal["released", "unchanged", "planned"]
@@ -185,7 +185,9 @@ class SiteLine:
 
 @dataclass(frozen=True, slots=True)
 class EdgeLine:
-    """One edge, for `edgeward status`. status None: it does not report. current: ready, and every site's live release is live there."""
+    """One edge, for `edgeward status`. status None: it does not report. current: ready, and every site's live release
+    is live there.
+    """
 
     edge: str
     location: str
@@ -207,10 +209,11 @@ class FleetStatus:
 class PurgeResult:
     """What a takedown did.
 
-    key: the order's name, None if no retained release holds the paths. paths: as given. taken_out: every path that lost its content, in any release
-    (those that held the same bytes too). releases: (old, new or None if nothing but these paths was in it) for each release rewritten. digests: blobs erased. shared: of these
-    paths' blobs, those that stay because another site holds the same bytes, with that site's name. edges: who has
-    confirmed that the bytes are gone; late: who has not.
+    key: the order's name, None if no retained release holds the paths. paths: as given. taken_out: every path that lost
+    its content, in any release (those that held the same bytes too). releases: (old, new or None if nothing but these
+    paths was in it) for each release rewritten. digests: blobs erased. shared: of these paths' blobs, those that stay
+    because another site holds the same bytes, with that site's name. edges: who has confirmed that the bytes are gone;
+    late: who has not.
     """
 
     site: str
