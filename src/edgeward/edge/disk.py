@@ -1,0 +1,245 @@
+"""The folder of one edge: what it keeps on its own disk, so that it starts and serves without a store.
+
+Layout (docs/formats.md has every byte)::
+
+    edge.json               which release is served for each site, and which purge orders were carried out
+    manifests/<release>     packed manifests (core.release.pack_manifest) of releases that are or were staged here
+    blobs/                  serve.blobs.BlobFolder
+    sites/<site>/<release>/ the tree of a staged release (serve.tree)
+    sites/<site>/kept/      kept and staged assets (serve.kept)
+    scratch/                half-fetched blobs; emptied at start
+    engine/                 the HTTP engine's own files
+    health.json             what /.well-known/edgeward/health answers
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgeward.core.codec import Json, canonical_bytes, parse_object
+from edgeward.core.digest import Digest, parse_digest
+from edgeward.core.plan import ReleaseKey
+from edgeward.core.release import Manifest, unpack_manifest
+from edgeward.errors import DiskError, SchemaError
+from edgeward.serve.blobs import BlobFolder
+from edgeward.serve.kept import KeptFolder
+from edgeward.serve.tree import FOLDERS
+
+_SCHEMA = (1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ServedRelease:
+    """The release that a site is served from, and since when (seconds since the epoch).
+
+    left: releases that stopped being served, the time when, for those whose assets are not yet noted as kept.
+    """
+
+    release: Digest
+    since: int
+    left: tuple[tuple[Digest, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeState:
+    """What `edge.json` holds. sites: by name. purged: keys of the purge orders that were carried out here."""
+
+    sites: Mapping[str, ServedRelease] = field(default_factory=dict)
+    purged: frozenset[str] = frozenset()
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical bytes."""
+        return canonical_bytes(
+            {
+                "schema": list(_SCHEMA),
+                "sites": {
+                    name: {"live": site.release, "since": site.since, "left": [list(item) for item in site.left]}
+                    for name, site in self.sites.items()
+                },
+                "purged": sorted(self.purged),
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "EdgeState":
+        """Parse canonical bytes. Raises SchemaError."""
+        value = parse_object(data, kind="edge state", major=_SCHEMA[0])
+        try:
+            sites = {str(name): _served(item) for name, item in value["sites"].items()}
+            return cls(sites, frozenset(str(key) for key in value["purged"]))
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise SchemaError(f"a stored edge state is not of the expected shape: {error!r}") from error
+
+
+class EdgeDisk:
+    """The folder of one edge, and the lock that keeps a second agent out of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.scratch = path / "scratch"
+        self.engine = path / "engine"
+        self.health = path / "health.json"
+        self._sites = path / "sites"
+        self._manifests = path / "manifests"
+        self._state = path / "edge.json"
+        self._lock: int | None = None
+        try:
+            for folder in (path, self._sites, self._manifests, self.engine):
+                folder.mkdir(parents=True, exist_ok=True)
+            # nginx's workers run as another user: they need to pass through this folder, and no more.
+            path.chmod(path.stat().st_mode | 0o711)
+        except OSError as error:
+            raise _failed("make the data folder", path, error) from error
+        self.blobs = BlobFolder(path / "blobs")
+
+    def lock(self) -> None:
+        """Keep every other agent out until `unlock` or the end of this process. Raises DiskError if one is there."""
+        file = self.path / "lock"
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise DiskError(
+                f"another agent works in {self.path}", hint="edgeward status", path=str(self.path)
+            ) from error
+        self._lock = descriptor
+
+    def unlock(self) -> None:
+        """Let another agent in. Idempotent."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def clear_scratch(self) -> None:
+        """Empty the folder of half-fetched blobs. Raises DiskError."""
+        try:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            self.scratch.mkdir(mode=0o700)
+        except OSError as error:
+            raise _failed("empty", self.scratch, error) from error
+
+    def load(self) -> EdgeState:
+        """Return the state; empty on a fresh disk. Raises SchemaError, DiskError."""
+        try:
+            return EdgeState.from_bytes(self._state.read_bytes())
+        except FileNotFoundError:
+            return EdgeState()
+        except OSError as error:
+            raise _failed("read", self._state, error) from error
+
+    def save(self, state: EdgeState) -> None:
+        """Write the state, durably. Raises DiskError."""
+        write_durably(self._state, state.to_bytes())
+
+    def tree(self, key: ReleaseKey) -> Path:
+        """Return where the tree of a release is, or would be."""
+        return self._sites / key[0] / key[1]
+
+    def kept(self, site: str) -> KeptFolder:
+        """Return the kept folder of a site."""
+        return KeptFolder(self._sites / site / "kept")
+
+    def prepare_site(self, site: str) -> None:
+        """Make the folders of a site, so that an engine can name them. Raises DiskError."""
+        try:
+            for folder in FOLDERS:
+                (self._sites / site / "kept" / folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _failed("make the folder of site", self._sites / site, error) from error
+
+    def forget_site(self, site: str) -> None:
+        """Take away the folder of a site that is no longer served. Raises DiskError."""
+        try:
+            if (self._sites / site).exists():
+                shutil.rmtree(self._sites / site)
+        except OSError as error:
+            raise _failed("take away", self._sites / site, error) from error
+
+    def sites(self) -> Iterator[str]:
+        """Yield the sites that have a folder here."""
+        yield from sorted(folder.name for folder in self._sites.iterdir() if folder.is_dir())
+
+    def staged(self) -> Iterator[ReleaseKey]:
+        """Yield every release whose tree is whole and whose manifest is here."""
+        for site in self.sites():
+            for tree in sorted((self._sites / site).iterdir()):
+                with contextlib.suppress(SchemaError):
+                    release = parse_digest(tree.name)
+                    if self.has_manifest(release):
+                        yield site, release
+
+    def has_manifest(self, release: Digest) -> bool:
+        """Whether the manifest of a release is here."""
+        return (self._manifests / release).is_file()
+
+    def packed_manifest(self, release: Digest) -> bytes:
+        """Return the packed manifest. Raises DiskError if it is not here or cannot be read."""
+        file = self._manifests / release
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            raise _failed("read", file, error) from error
+
+    def manifest(self, release: Digest) -> Manifest:
+        """Return the manifest, verified. Raises DiskError, SchemaError, CorruptionError."""
+        return unpack_manifest(self.packed_manifest(release), release)
+
+    def save_manifest(self, release: Digest, packed: bytes) -> None:
+        """Write a verified manifest, durably. Raises DiskError."""
+        write_durably(self._manifests / release, packed)
+
+    def remove_manifest(self, release: Digest) -> None:
+        """Take a manifest away. Raises DiskError."""
+        try:
+            (self._manifests / release).unlink(missing_ok=True)
+        except OSError as error:
+            raise _failed("remove", self._manifests / release, error) from error
+
+    def manifests(self) -> Iterator[Digest]:
+        """Yield every release whose manifest is here."""
+        for file in sorted(self._manifests.iterdir()):
+            with contextlib.suppress(SchemaError):
+                yield parse_digest(file.name)
+
+    def free(self) -> int:
+        """Return the bytes that are free to unprivileged writers on this disk. Raises DiskError."""
+        try:
+            found = os.statvfs(self.path)
+        except OSError as error:
+            raise _failed("measure", self.path, error) from error
+        return found.f_bavail * found.f_frsize
+
+
+def write_durably(file: Path, data: bytes, *, sync: bool = True) -> None:
+    """Replace `file` by `data` as a whole, readable by all; on disk when this returns if `sync`. Raises DiskError."""
+    temp = file.with_name(f".{file.name}.new")
+    try:
+        with temp.open("wb") as opened:
+            opened.write(data)
+            os.fchmod(opened.fileno(), 0o644)
+            if sync:
+                opened.flush()
+                os.fsync(opened.fileno())
+        temp.replace(file)
+        if sync:
+            folder = os.open(file.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+    except OSError as error:
+        raise _failed("write", file, error) from error
+
+
+def _served(item: Json) -> ServedRelease:
+    left = tuple((parse_digest(release), int(at)) for release, at in item["left"])
+    return ServedRelease(parse_digest(item["live"]), int(item["since"]), left)
+
+
+def _failed(verb: str, path: Path, error: OSError) -> DiskError:
+    return DiskError(f"cannot {verb} {path}: {error.strerror}", path=str(path), errno=error.errno)
