@@ -1,0 +1,92 @@
+"""Events: what happened, for people. Kept for 30 days; nothing decides by them."""
+
+import asyncio
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgeward.core.codec import Json, canonical_bytes, parse_object
+from edgeward.errors import SchemaError, StoreError
+from edgeward.store.jetstream import MESSAGE_ID, JetStream
+from edgeward.store.layout import EVENTS, event_subject
+from edgeward.store.link import DEADLINE
+from edgeward.store.replay import Interrupted, open_replay
+
+SCHEMA = (1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """kind: lower-case letters and dashes ("push", "purge", "sweep"). at: seconds since the epoch, the writer's clock.
+
+    by: who (an edge or a deployer). text: one sentence. facts: JSON values without floats, by name.
+    """
+
+    kind: str
+    at: int
+    by: str
+    text: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical bytes. Raises SchemaError for facts that JSON cannot say."""
+        value = {"kind": self.kind, "at": self.at, "by": self.by, "text": self.text, "facts": self.facts}
+        return canonical_bytes({"schema": list(SCHEMA), **value})
+
+
+def parse_event(data: bytes) -> Event:
+    """Parse canonical bytes. Raises SchemaError."""
+    value = parse_object(data, kind="event", major=SCHEMA[0])
+    try:
+        return Event(str(value["kind"]), int(value["at"]), str(value["by"]), str(value["text"]), _facts(value))
+    except (KeyError, TypeError, ValueError) as error:
+        raise SchemaError(f"a stored event is not of the expected shape: {error!r}") from error
+
+
+def _facts(value: Json) -> dict[str, Any]:
+    facts = value.get("facts", {})
+    if not isinstance(facts, dict):
+        raise TypeError("facts")
+    return facts
+
+
+class Events:
+    """The stream of events."""
+
+    def __init__(self, jetstream: JetStream) -> None:
+        self._jetstream = jetstream
+
+    async def record(self, event: Event, *, deadline: float = DEADLINE) -> None:
+        """Store an event. Raises StoreUnavailable, StoreFull."""
+        headers = {MESSAGE_ID: secrets.token_hex(11)}
+        what = f"record an event of kind {event.kind!r}"
+        await self._jetstream.publish(
+            event_subject(event.kind), event.to_bytes(), headers=headers, what=what, deadline=deadline
+        )
+
+    async def recent(self, count: int = 100, *, deadline: float = DEADLINE) -> list[Event]:
+        """Return the newest `count` events, oldest first; events of an unknown schema are left out.
+
+        Raises StoreUnavailable.
+        """
+        what = "read the events"
+        state = (await self._jetstream.info(EVENTS, what=what, deadline=deadline))["state"]
+        if not state["messages"]:
+            return []
+        goal = int(state["last_seq"])
+        options = {"deliver_policy": "by_start_sequence", "opt_start_seq": max(1, goal - count + 1)}
+        found: list[Event] = []
+        try:
+            async with (
+                asyncio.timeout(deadline),
+                open_replay(self._jetstream, EVENTS, what=what, deadline=deadline, **options) as replay,
+            ):
+                while (delivery := await replay.next(deadline)) is not None:
+                    with suppress(SchemaError):
+                        found.append(parse_event(delivery.data))
+                    if delivery.sequence >= goal or not delivery.pending:
+                        break
+        except (Interrupted, TimeoutError) as error:
+            raise StoreError(f"cannot {what}: interrupted") from error
+        return found
