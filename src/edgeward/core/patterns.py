@@ -20,8 +20,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
-from urllib.parse import quote, unquote_to_bytes
 
+from edgeward.core.paths import decode_path, encode_path
 from edgeward.errors import InputError
 
 Kind = Literal["literal", "name", "splat", "glob"]
@@ -32,15 +32,12 @@ SPLAT = "splat"
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 _MENTION = re.compile(r":([A-Za-z0-9_]+)")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SPECIAL = re.compile(r"[\\.^$|?*+()\[\]{}]")
 _ENCODED_SLASH = re.compile(r"%2[Ff]")
 _AUTHORITY = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _HEX = frozenset("0123456789ABCDEF")
 _UNITS = r"[^%\n]*(?:%[0-9A-F][0-9A-F][^%\n]*)*"
 _SYNTAX = str.maketrans({"%": "%25", "*": "%2A", "?": "%3F", "#": "%23"})
-_LEFT_ALONE = "/!$&'()*+,;=:@[]~"
-"""What nginx leaves as it is when it escapes a URI, besides letters, digits, and `-._~`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ class Pattern:
         """Return what a normalised path binds (values in the path's own form), or None if it does not match."""
         literal = self.literal
         if literal is not None:
-            wanted = encode_literal(literal) if encoded else literal
+            wanted = encode_path(literal) if encoded else literal
             return {} if path in {wanted, wanted + "/"} and not (wanted == "/" and path != "/") else None
         found = _compiled(self.regex(encoded=encoded)).fullmatch(path)
         return None if found is None else dict(zip(self.names, (group or "" for group in found.groups()), strict=True))
@@ -93,11 +90,6 @@ class Pattern:
 def compile_pattern(text: str) -> Pattern:
     """Compile a pattern, as a user writes it or in canonical form. Raises InputError with what is wrong with it."""
     return _compile(text)
-
-
-def encode_literal(text: str) -> str:
-    """Percent-encode decoded path text canonically: upper-case UTF-8 hex for what nginx escapes in a URI."""
-    return quote(text, safe=_LEFT_ALONE)
 
 
 def fill(template: str, bindings: Mapping[str, str]) -> str:
@@ -182,12 +174,9 @@ def _segment(part: str, whole: str, *, last: bool) -> Segment:
 
 
 def _decode(part: str, whole: str) -> str:
-    try:
-        text = unquote_to_bytes(part).decode("utf-8")
-    except ValueError:
-        raise InputError(f"{whole!r} does not decode to valid UTF-8") from None
-    if _CONTROL.search(text):
-        raise InputError(f"{whole!r} holds a control character")
+    text = decode_path(part)
+    if text is None:
+        raise InputError(f"{whole!r} decodes to something that is not UTF-8, or to a control character")
     return text
 
 
@@ -214,4 +203,4 @@ def _segment_regex(segment: Segment, *, encoded: bool) -> str:
 
 
 def _literal_regex(text: str, *, encoded: bool) -> str:
-    return _SPECIAL.sub(r"\\\g<0>", encode_literal(text) if encoded else text)
+    return _SPECIAL.sub(r"\\\g<0>", encode_path(text) if encoded else text)

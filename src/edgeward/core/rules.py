@@ -23,9 +23,10 @@ class RedirectRule:
     """One line of `_redirects` (SITE-FORMAT section 3).
 
     line: from 1. host: lower-case hostname the rule is bound to, or None for all of the site's.
-    source: decoded path pattern beginning with "/", with `:name` segments and an optional final `*`; no trailing slash
-    but for "/" itself. params: (parameter name, wanted): wanted is ":name" to bind or the literal value.
-    target: as written (path or absolute URL, percent-encoded, with its own query and fragment), or None.
+    source: canonical text of a path pattern (`patterns`), with `:name` segments and an optional final `*`; no trailing
+    slash but for "/" itself. params: (parameter name, wanted): wanted is ":name" to bind or the literal value, compared
+    as sent. target: as written (path or absolute URL, percent-encoded, with its own query and fragment), or None; for a
+    status that serves a page always a path with no query and no fragment.
     """
 
     line: int

@@ -1,0 +1,59 @@
+"""Hostnames: parsed once into lower-case ASCII (RFC 1123 section 2.1; internationalised names as RFC 3490 A-labels)."""
+
+import re
+import unicodedata
+
+from edgeward.errors import InputError
+
+MAX_HOSTNAME = 253
+"""Characters of a hostname without the final dot (RFC 1035 section 2.3.4: 255 bytes on the wire)."""
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_PORT = re.compile(r"[^:]*:[0-9]+")
+
+
+def parse_hostname(text: str) -> str:
+    """Return the name in lower-case ASCII, without a final dot.
+
+    Raises InputError for what is no hostname: an IP address, a URL, a wildcard, a port, other characters than letters,
+    digits and hyphens, or an internationalised name that the standards of 2003 and 2008 read differently.
+    """
+    for found, why in (
+        (not text, "a hostname is empty"),
+        ("://" in text or "/" in text, f"{text!r} is a URL or path; a hostname is only its host"),
+        ("*" in text, f"{text!r} is a wildcard; name each hostname"),
+        (_PORT.fullmatch(text), f"{text!r} has a port; a site is served on the ports of its edges"),
+    ):
+        if found:
+            raise InputError(why)
+    name = (text if text.isascii() else _to_ascii(text)).lower().removesuffix(".")
+    labels = name.split(".")
+    if ":" in name or (labels[-1].isdigit() and _LABEL.fullmatch(labels[-1])):
+        raise InputError(f"{text!r} is an IP address, not a hostname")
+    if len(name) > MAX_HOSTNAME:
+        raise InputError(f"{text[:40]!r}... has {len(name)} characters; a hostname has at most {MAX_HOSTNAME}")
+    for label in labels:
+        if not _LABEL.fullmatch(label):
+            raise InputError(f"{text!r} is not a hostname: {label!r} is not 1 to 63 letters, digits and inner hyphens")
+        if label.startswith("xn--") and not _decodes(label):
+            raise InputError(f"{text!r} is not a hostname: {label!r} is not valid punycode")
+    return name
+
+
+def _to_ascii(text: str) -> str:
+    """Return the A-label form, where it is beyond doubt: the name must come back the same (`ß` would become `ss`)."""
+    try:
+        name = text.encode("idna").decode("ascii")
+        if name.encode("ascii").decode("idna") == unicodedata.normalize("NFC", text).lower():
+            return name
+    except ValueError:
+        pass
+    raise InputError(f"{text!r} cannot be turned into an ASCII hostname without doubt; write its xn-- form")
+
+
+def _decodes(label: str) -> bool:
+    try:
+        label[4:].encode("ascii").decode("punycode")
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,309 @@
+"""Loops of redirect rules that are certain: every request that starts one is redirected for ever.
+
+A rule is followed symbolically: its target has a shape (`shapes`), and what the next rule makes of that is "always",
+"never" or "perhaps". Only a way on which every step is "always" counts, so that a rule is never refused for a loop that
+some request escapes from: by an entry that shadows a rule, by a condition, by a parameter. A way ends without a finding
+wherever it is not certain.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from edgeward.core.coverage import never_matching
+from edgeward.core.patterns import SPLAT, Segment, compile_pattern, mentions, split_origin
+from edgeward.core.rulebook import BOUND_VALUE, class_of
+from edgeward.core.rules import REDIRECT_STATUSES, RedirectRule
+from edgeward.core.shapes import Tokens, Wild, bind, fill_shape, matches_all, shape_of, within
+from edgeward.core.site import AliasMode
+from edgeward.errors import InputError
+
+MAX_STEPS: Final = 1_000_000
+"""Comparisons before the search ends: about a second or two. What is not found by then is not reported."""
+
+_LINES_NAMED: Final = 10
+_BOUND = re.compile(BOUND_VALUE)
+_MENTION = re.compile(r"(:[A-Za-z0-9_]+)")
+
+MayBeEntry = Callable[[Tokens, bool | None], bool]
+"""Whether some path of that form may be answered by an entry (segments; whether it ends in a slash, None: either)."""
+
+_Verdict = Literal["always", "never", "perhaps"]
+_UNKNOWN: Final = "\0"
+"""Stands for the value of a query parameter that is sent, but of which nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Requests that look alike.
+
+    host: None = any of the site's. slash: whether the path ends in one, None = either. query: what is known of the
+    first values of parameters; None = some value that a placeholder can bind.
+    """
+
+    host: str | None
+    tokens: Tokens
+    slash: bool | None
+    query: tuple[tuple[str, str | None], ...]
+    languages: frozenset[str] | None
+
+
+@dataclass(slots=True)
+class _Node:
+    """Rules (by index) whose patterns begin with the same segments, end here, or end here with `*`."""
+
+    literals: dict[str, "_Node"] = field(default_factory=dict)
+    name: "_Node | None" = None
+    ends: list[int] = field(default_factory=list)
+    tails: list[int] = field(default_factory=list)
+
+    def children(self) -> "Iterator[_Node]":
+        yield from self.literals.values()
+        if self.name is not None:
+            yield self.name
+
+
+@dataclass(slots=True)
+class _Search:
+    rules: Sequence[RedirectRule]
+    hostnames: tuple[str, ...]
+    alias_mode: AliasMode | None
+    may_be_entry: MayBeEntry | None
+    trees: tuple[_Node, _Node]
+    seen: set[_State] = field(default_factory=set)
+    steps: int = 0
+
+    def host(self, host: str | None) -> str | None:
+        """Return the host on which rules see a request; None if it may be several."""
+        if self.alias_mode == "redirect" or len(self.hostnames) == 1:
+            return self.hostnames[0]
+        return host
+
+
+def certain_loops(
+    rules: Sequence[RedirectRule],
+    hostnames: tuple[str, ...],
+    *,
+    alias_mode: AliasMode | None = None,
+    may_be_entry: MayBeEntry | None = None,
+) -> list[tuple[int, str]]:
+    """Return (line, sentence) for each loop, once, at the first of its lines; sorted by line.
+
+    hostnames: at least one, the canonical one first. alias_mode None: not known, so no way leads over an alias.
+    may_be_entry None: the entries are not known, so only rules with `!`, which entries do not shadow, and rules that
+    lead to the very same request are certain.
+    """
+    search = _Search(rules, hostnames, alias_mode, may_be_entry, (_Node(), _Node()))
+    for index, rule in enumerate(rules):
+        kind = class_of(rule)
+        if kind != "soft":
+            _insert(search.trees[kind != "forced"], compile_pattern(rule.source).segments, index)
+    dead = {line for line, _ in never_matching(rules)}
+    found: dict[frozenset[int], list[int]] = {}
+    looping: set[int] = set()
+    for index, rule in enumerate(rules):
+        on_alias = alias_mode == "redirect" and rule.host not in {None, hostnames[0]}
+        if index in looping or rule.status not in REDIRECT_STATUSES or rule.line in dead or on_alias:
+            continue
+        cycle = _follow(search, index)
+        if cycle:
+            found.setdefault(frozenset(cycle), cycle)
+            looping.update(cycle)
+    return sorted(_sentence(rules, cycle) for cycle in found.values())
+
+
+def _sentence(rules: Sequence[RedirectRule], cycle: Sequence[int]) -> tuple[int, str]:
+    lines = [rules[index].line for index in cycle]
+    start = lines.index(min(lines))
+    lines = lines[start:] + lines[:start]
+    if len(lines) > _LINES_NAMED:
+        first = " to line ".join(map(str, lines[:3]))
+        return lines[0], f"a loop: redirects for ever from line {first} and on through {len(lines):,} rules"
+    if len(lines) > 1:
+        return lines[0], f"a loop: redirects for ever from line {' to line '.join(map(str, [*lines, lines[0]]))}"
+    if rules[cycle[0]].host is not None and "://" in (rules[cycle[0]].target or ""):
+        return lines[0], "a loop: redirects to itself for ever (the scheme is not compared; HTTPS needs no rule)"
+    return lines[0], "a loop: redirects to itself for ever"
+
+
+def _follow(search: _Search, start: int) -> list[int] | None:
+    """The rules (by index) of the loop that rule `start` certainly leads into, or None."""
+    rule = search.rules[start]
+    segments = compile_pattern(rule.source).segments
+    state: _State | None = _State(
+        host=search.host(rule.host),
+        tokens=shape_of(segments),
+        slash=None,
+        query=tuple((name, None if wanted.startswith(":") else wanted) for name, wanted in rule.params),
+        languages=next((frozenset(item.values) for item in rule.conditions if item.name == "Language"), None),
+    )
+    way: list[int] = []
+    places: dict[_State, int] = {}
+    wild: list[tuple[_State, int]] = []
+    fired: int | None = start
+    while fired is not None and state is not None and search.steps <= MAX_STEPS:
+        if _same_request(search.rules[fired], state):
+            return [fired]
+        state = _after(search, search.rules[fired], state)
+        if state is None:
+            break
+        back = places.get(state)
+        if back is None:
+            back = next((place for earlier, place in wild if _within(state, earlier)), None)
+        if back is not None:
+            return way[back:]
+        if state in search.seen:
+            break
+        search.seen.add(state)
+        fired = _firing(search, state)
+        if fired is not None:
+            places[state] = len(way)
+            if any(isinstance(token, Wild) for token in state.tokens):
+                wild.append((state, len(way)))
+            way.append(fired)
+    return None
+
+
+def _same_request(rule: RedirectRule, state: _State) -> bool:
+    """Whether the rule leads each request that it answers to the very same request, as `/a/* /a/:splat` does.
+
+    Only a final `:splat` keeps a trailing slash; where it adds one (`/a` to `/a/`), entries answer both or neither.
+    """
+    origin, rest = split_origin(rule.target or "")
+    if rule.params or not rest.endswith(f"/:{SPLAT}"):
+        return False
+    if origin and (state.host is None or origin.partition("://")[2] != state.host):
+        return False
+    try:
+        return compile_pattern(rest.removesuffix(f":{SPLAT}") + "*").text == rule.source
+    except InputError:
+        return False
+
+
+def _after(search: _Search, rule: RedirectRule, state: _State) -> _State | None:
+    """Return the request that follows when the rule answers one of `state`; None if it is not known or not ours."""
+    origin, rest = split_origin(rule.target or "")
+    host = state.host
+    if origin:
+        host = origin.partition("://")[2]
+        if host not in search.hostnames or (search.alias_mode is None and host != search.hostnames[0]):
+            return None
+        host = search.host(host)
+    path, _, query = rest.partition("#")[0].partition("?")
+    params = {wanted[1:]: dict(state.query).get(name) for name, wanted in rule.params if wanted.startswith(":")}
+    bindings = bind(compile_pattern(rule.source).segments, state.tokens)
+    tokens = fill_shape(path, bindings)
+    known = _query(query, params)
+    if tokens is None or known is None:
+        return None
+    consumed = {name for name, _ in rule.params}
+    for name, value in state.query:
+        if name not in consumed:
+            known.setdefault(name, value)
+    slash: bool | None = path.endswith("/") or not tokens
+    if path.endswith(f":{SPLAT}"):
+        slash = True if path.endswith(f"/:{SPLAT}") and not bindings[SPLAT] else state.slash
+    return _State(host, tokens, slash, tuple(sorted(known.items())), state.languages)
+
+
+def _query(query: str, params: Mapping[str, str | None]) -> dict[str, str | None] | None:
+    """Return the first values of a target's own query; None if even the names depend on what is bound."""
+    known: dict[str, str | None] = {}
+    for piece in query.split("&"):
+        name, equals, value = piece.partition("=")
+        if mentions(name):
+            return None
+        if equals and _MENTION.fullmatch(value) and value[1:] in params:
+            known.setdefault(name, params[value[1:]])
+        elif equals:
+            known.setdefault(name, _UNKNOWN if mentions(value) else value)
+    return known
+
+
+def _within(narrow: _State, wide: _State) -> bool:
+    """Whether every request of `narrow` is one of `wide`, going by what each says."""
+    if narrow.host != wide.host or narrow.languages != wide.languages or narrow.query != wide.query:
+        return False
+    return within(narrow.tokens, wide.tokens)
+
+
+def _firing(search: _Search, state: _State) -> int | None:
+    """Return the redirecting rule that answers every request of `state`, or None if that is not certain."""
+    for moved, tree in enumerate(search.trees):
+        if moved and (search.may_be_entry is None or search.may_be_entry(state.tokens, state.slash)):
+            return None
+        for index in sorted(_meeting(search, tree, state.tokens)):
+            search.steps += 1
+            verdict = _verdict(search.rules[index], state)
+            if verdict == "always":
+                return index if search.rules[index].status in REDIRECT_STATUSES else None
+            if verdict == "perhaps":
+                return None
+    return None
+
+
+def _insert(node: _Node, segments: Sequence[Segment], index: int) -> None:
+    for segment in segments:
+        if segment.kind == "splat":
+            node.tails.append(index)
+            return
+        if segment.kind == "literal":
+            node = node.literals.setdefault(segment.text, _Node())
+        else:
+            node.name = node.name or _Node()
+            node = node.name
+    node.ends.append(index)
+
+
+def _meeting(search: _Search, root: _Node, tokens: Tokens) -> set[int]:
+    """Return the rules (by index) whose patterns match some path of that form."""
+    found: set[int] = set()
+    stack = [(root, 0)]
+    visited: set[tuple[int, int]] = set()
+    while stack and search.steps <= MAX_STEPS:
+        node, index = stack.pop()
+        if (id(node), index) in visited:
+            continue
+        visited.add((id(node), index))
+        search.steps += 1
+        found.update(node.tails)
+        if index == len(tokens):
+            found.update(node.ends)
+            continue
+        token = tokens[index]
+        if token is Wild.MANY:
+            stack.append((node, index + 1))
+            stack.extend((child, index) for child in node.children())
+        elif token is Wild.ONE:
+            stack.extend((child, index + 1) for child in node.children())
+        else:
+            if node.name is not None:
+                stack.append((node.name, index + 1))
+            if token in node.literals:
+                stack.append((node.literals[token], index + 1))
+    return found
+
+
+def _verdict(rule: RedirectRule, state: _State) -> _Verdict:
+    """Whether the rule, whose pattern matches some path of `state`, matches all its requests."""
+    certain = matches_all(compile_pattern(rule.source).segments, state.tokens)
+    if rule.host is not None and rule.host != state.host:
+        if state.host is not None:
+            return "never"
+        certain = False
+    known = dict(state.query)
+    for name, wanted in rule.params:
+        value = known.get(name, _UNKNOWN)
+        if value == _UNKNOWN or (value is None and not wanted.startswith(":")):
+            certain = False
+        elif value is not None and not (_BOUND.fullmatch(value) if wanted.startswith(":") else value == wanted):
+            return "never"
+    for condition in rule.conditions:
+        if condition.name == "Cookie" or state.languages is None or not state.languages & set(condition.values):
+            if condition.name == "Language" and state.languages is not None:
+                return "never"
+            certain = False
+        elif not state.languages <= set(condition.values):
+            certain = False
+    return "always" if certain else "perhaps"
