@@ -1,0 +1,1 @@
+"""Front door for people and scripts: a command parses, calls one function, shows one value."""

@@ -1,0 +1,106 @@
+"""What `edgeward demo` shows: how to open the site, and what to try."""
+
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from edgeward.cli import tables
+from edgeward.cli.demo_plan import DemoPlan, metrics_port
+from edgeward.cli.figures import count, seconds, short, size
+from edgeward.cli.fleets_file import STORE_VARIABLE, TOKEN_VARIABLE
+from edgeward.cli.views import visible
+from edgeward.publish.values import FleetStatus, PushResult
+
+
+def opening(plan: DemoPlan, folder: Path, *, kept: bool) -> Text:
+    """What is about to start."""
+    names = ", ".join(edge.location for edge in plan.edges)
+    text = Text(f"demo: {count(len(plan.edges), 'edge')} on this machine: {names}")
+    text.append(f"\ndata: {folder}" + ("" if kept else " (goes at the end)"))
+    if plan.engine_note is not None:
+        text.append(f"\nHTTP is served by the preview engine, not by nginx: {plan.engine_note}", style=tables.LOOK)
+    return text
+
+
+def pushed(result: PushResult) -> Text:
+    """What the first push came to, in one line."""
+    facts = f"{count(result.files, 'file')}, {size(result.size)}"
+    name = visible(result.site)
+    if result.outcome == "unchanged":
+        return Text(f"{name} {short(result.release)} is live already ({facts})")
+    live = [edge for edge in result.moved.edges if edge.live is not None] if result.moved else []
+    where = f"is live on {count(len(live), 'edge')} after {seconds(result.seconds)}"
+    return Text(f"{name} {short(result.release)} {where} ({facts})")
+
+
+def program() -> str:
+    """Return how this program is called in a shell: by its bare name if that finds it."""
+    called = Path(sys.argv[0])
+    if called.name != "edgeward":
+        return f"{sys.executable} -m edgeward"
+    found = shutil.which("edgeward")
+    return "edgeward" if found and Path(found).resolve() == called.resolve() else str(called)
+
+
+def guide(plan: DemoPlan, pids: Mapping[str, int | None], *, call: str) -> RenderableType:
+    """How to open the site and what to try, ready to paste."""
+    site = plan.project.settings
+    host, first = site.hostnames[0], plan.edges[0]
+    port = first.http_port
+    resolve = f"{host}:{port}:{first.address}"
+    title = [Text(""), Text(f"The site {host}, on every edge", style="bold")]
+    addresses = tables.grid("edge", "address", "metrics", "agent")
+    for edge in plan.edges:
+        metrics = f"http://{edge.address}:{metrics_port(plan, edge)}/metrics"
+        addresses.add_row(edge.location, edge.url, metrics, f"pid {pids.get(edge.name)}")
+    opening_lines = [
+        Text("\nOpen it (the name is known to nobody but these edges; a bare address is answered 421)", style="bold"),
+        Text(f"  curl --resolve {resolve} http://{host}:{port}/"),
+        Text(f"  curl -i -H 'Host: {host}' {plan.edges[-1].url}/"),
+        Text(f"  chromium --host-resolver-rules='MAP {host} {first.address}' http://{host}:{port}/"),
+        Text(
+            f"  any browser: put '{first.address} {' '.join(site.hostnames)}' into /etc/hosts, then http://{host}:{port}/"
+        ),
+    ]
+    return Group(*title, addresses, *opening_lines, *_things_to_try(plan, pids, call), Text(""))
+
+
+def _things_to_try(plan: DemoPlan, pids: Mapping[str, int | None], call: str) -> list[Text]:
+    site = plan.project.settings.name
+    source = plan.project.folder if plan.project.file is None else plan.project.file.parent
+    again = f"{call} push {source}"
+    if plan.project.file is None:
+        again += f" --name {site} " + " ".join(f"-H {host}" for host in plan.project.settings.hostnames)
+    last = plan.edges[-1]
+    lines = (
+        (f"export {STORE_VARIABLE}={plan.store_url} {TOKEN_VARIABLE}={plan.token_file}", ""),
+        (again, "after a change"),
+        (f"{call} rollback {site}", "and back"),
+        (f"{call} verify {site} --all", "ask every edge for everything"),
+        (f"{call} releases {site}", ""),
+        (f"{call} status --watch", ""),
+        (f"kill -9 {pids.get(last.name)}", f"the agent of {last.location}: its HTTP goes on; it comes back"),
+    )
+    width = min(max(len(line) for line, _ in lines[1:]), 60)
+    parts = [Text("\nTry, in another terminal", style="bold")]
+    for line, what in lines:
+        parts.append(Text.assemble(f"  {line:<{width}}", (f"  # {what}" if what else "", tables.FAINT)))
+    return [*parts, Text("\nCtrl-C ends the demo.")]
+
+
+def status_lines(value: FleetStatus) -> tuple[str, ...]:
+    """The fleet's status as plain lines, without ages, so that a line changes only when something did."""
+    lines = []
+    for line in value.edges:
+        state, _ = tables.edge_state(line)
+        lines.append(f"edge {visible(line.edge)}: {state}")
+        lines += [
+            f"edge {visible(line.edge)}: {visible(text)}" for text in (line.status.problems if line.status else ())
+        ]
+        for name, held in sorted(line.status.sites.items()) if line.status else ():
+            lines.append(f"edge {visible(line.edge)}: {visible(name)} {short(held.live)} is live")
+    return tuple(lines)

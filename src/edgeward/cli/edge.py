@@ -1,0 +1,53 @@
+"""`edgeward edge`: run an edge on this machine, and see or drain those of a fleet."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeward.cli import tables, views
+from edgeward.cli.options import FleetOption, JsonOption, examples
+from edgeward.cli.session import with_store
+
+group = typer.Typer(name="edge", help="The serving machines of a fleet.", no_args_is_help=True)
+
+EdgeArgument = Annotated[str, typer.Argument(metavar="EDGE", help="Name of the edge.")]
+
+
+def register(app: typer.Typer, *, panel: str) -> None:
+    """Add the group to the program."""
+    app.add_typer(group, rich_help_panel=panel)
+
+
+@group.command(
+    epilog=examples(
+        ("edgeward edge run", "as /etc/edgeward/edge.toml says"),
+        ("edgeward edge run --config fra.toml", ""),
+    )
+)
+def run(
+    config: Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The edge's settings.")] = Path(
+        "/etc/edgeward/edge.toml"
+    ),
+) -> None:
+    """Be an edge: fetch what is live, serve it, report. Runs until SIGTERM or Ctrl-C."""
+    from edgeward.edge.daemon import run_edge
+    from edgeward.edge.settings import read_settings
+
+    settings = read_settings(config)
+    run_edge(settings)
+
+
+@group.command(name="list", epilog=examples(("edgeward edge list", ""), ("edgeward edge list --json", "")))
+def list_all(*, fleet: FleetOption = None, as_json: JsonOption = False) -> None:
+    """List the edges that are known or report."""
+    from edgeward.publish.status import fleet_status
+
+    lines = with_store(fleet_status, fleet=fleet).edges
+    if as_json:
+        views.show_json(lines)
+    elif lines:
+        views.show(tables.edges(lines, now=int(time.time())))
+    else:
+        views.talk("the fleet has no edge yet; next, on a server: edgeward edge run --config edge.toml")

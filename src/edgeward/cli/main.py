@@ -1,0 +1,121 @@
+"""The program `edgeward`: all commands, and the one place where an error becomes an exit code."""
+
+import os
+import signal
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from edgeward import __version__
+from edgeward.cli import demo as demo_command
+from edgeward.cli import edge, exits, fleets, init, purge, push, releases, site, status, verify, views
+from edgeward.cli.running import Stopped
+from edgeward.errors import EdgewardError
+
+app = typer.Typer(
+    name="edgeward",
+    help="A push CDN on a handful of servers that you own: push a folder, every edge serves it.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+    epilog="Start with [cyan]edgeward demo[/cyan]: a fleet on this machine, with nothing to set up.",
+)
+
+_WRITING = "Your site"
+_WATCHING = "The fleet"
+_RUNNING = "Machines"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        views.show(f"edgeward {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+init.register(app, panel=_WRITING)
+push.register(app, panel=_WRITING)
+releases.register(app, panel=_WRITING)
+purge.register(app, panel=_WRITING)
+verify.register(app, panel=_WRITING)
+site.register(app, panel=_WRITING)
+status.register(app, panel=_WATCHING)
+fleets.register(app, panel=_WATCHING)
+edge.register(app, panel=_RUNNING)
+demo_command.register(app, panel=_RUNNING)
+
+
+def run_command(arguments: list[str] | None = None) -> int:
+    """Run one command line and return its exit code; errors are shown on stderr."""
+    try:
+        result: Any = app(args=arguments, prog_name="edgeward", standalone_mode=False)
+    except EdgewardError as error:
+        views.show_error(error)
+        return exits.exit_code_of(error)
+    except ExceptionGroup as group:
+        return _show_group(group)
+    except TyperException as error:
+        return _show_usage(error)
+    except (typer.Abort, KeyboardInterrupt):
+        views.talk("stopped")
+        return exits.INTERRUPTED
+    except Stopped as stopped:
+        views.talk("stopped")
+        return 128 + stopped.number
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`edgeward releases blog | head -3`).
+        # Python flushes stdout once more at its end, and must not complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception as error:  # noqa: BLE001 (the last wall: a fault of ours gets a code of its own)
+        views.show_fault(error)
+        return exits.FAULT
+    return result if isinstance(result, int) else exits.OK
+
+
+def _show_group(group: ExceptionGroup) -> int:
+    """Show what a TaskGroup raised: our errors as errors, anything else as a fault."""
+    ours, other = group.split(EdgewardError)
+    if other is not None:
+        views.show_fault(other)
+        return exits.FAULT
+    errors = list(_leaves(ours)) if ours is not None else []
+    for error in errors:
+        views.show_error(error)
+    return exits.exit_code_of(errors[0]) if errors else exits.FAULT
+
+
+def _leaves(group: ExceptionGroup[EdgewardError]) -> list[EdgewardError]:
+    found: list[EdgewardError] = []
+    for error in group.exceptions:
+        found.extend(_leaves(error) if isinstance(error, ExceptionGroup) else [error])
+    return found
+
+
+def _show_usage(error: TyperException) -> int:
+    message = error.format_message().strip()
+    if not message:  # no arguments: the help has been shown already
+        return exits.USAGE
+    context = getattr(error, "ctx", None)
+    views.show_usage_error(message, command=context.command_path if context else "edgeward")
+    return exits.USAGE
+
+
+def main() -> None:
+    """Entry point of the program."""
+    sys.exit(run_command())
+
+
+if __name__ == "__main__":
+    main()

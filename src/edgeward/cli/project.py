@@ -1,0 +1,118 @@
+"""From a folder on the command line to a site: the nearest `edgeward.toml`, the folder to publish, the settings."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeward.core.site import ProjectFile, SiteSettings
+from edgeward.core.site_file import parse_project_file
+from edgeward.errors import DiskError, InputError
+
+PROJECT_FILE = "edgeward.toml"
+
+_TEMPLATE = """\
+# What edgeward needs to know of this site. Everything but name and hostnames may be left out.
+{fleet}
+[site]
+name = {name}
+hostnames = [{hostnames}]  # the first is canonical; the others redirect to it
+{build}
+
+# clean_urls = true           # /about serves about.html
+# trailing_slash = "auto"     # or "always", "never"
+# spa = false                 # answer unknown pages with /index.html
+# immutable = "auto"          # or ["/assets/*", ...]: cached for a year
+# keep_assets_days = 7        # how long assets of earlier releases stay reachable
+# alias_mode = "redirect"     # or "serve": the other hostnames serve the site themselves
+# hsts = "max-age=31536000"   # sent over HTTPS only
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A site to publish. folder: what is published. fleet: the one that edgeward.toml names. file: edgeward.toml."""
+
+    folder: Path
+    settings: SiteSettings
+    fleet: str | None = None
+    file: Path | None = None
+
+
+def load_project(folder: Path | None, *, name: str | None = None, hostnames: tuple[str, ...] = ()) -> Project:
+    """Return the site that `folder` is, or is a part of; None: the one of the current folder.
+
+    The project file is the nearest `edgeward.toml` at or above `folder`. A folder that has one itself is published from
+    its `build`. name, hostnames: replace what the file says; together they make a file unnecessary.
+    Raises InputError (all problems), DiskError.
+    """
+    start = folder if folder is not None else Path()
+    if not start.is_dir():
+        what = "is not a folder" if start.exists() else "does not exist"
+        raise InputError(f"{start} {what}", hint="name the folder that holds the site")
+    file = find_project_file(start)
+    if file is None:
+        if name is None or not hostnames:
+            hint = "edgeward init, or give --name and --hostname"
+            raise InputError(f"there is no {PROJECT_FILE} in {start.resolve()} or above it", hint=hint)
+        return Project(start, _checked(name, hostnames))
+    said = read_project_file(file)
+    settings = said.site
+    if name is not None or hostnames:
+        replacement = _checked(name or settings.name, hostnames or settings.hostnames)
+        settings = _renamed(settings, replacement)
+    whole = file.parent == start.resolve() or folder is None
+    published = file.parent / (said.build or "") if whole else start
+    if not published.is_dir():
+        raise InputError(f"the folder to publish, {published}, does not exist", hint=f"build the site, or see {file}")
+    return Project(published, settings, said.fleet, file)
+
+
+def read_project_file(file: Path) -> ProjectFile:
+    """Return what an `edgeward.toml` says. Raises InputError (all problems), DiskError."""
+    try:
+        text = file.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not UTF-8 text") from error
+    except OSError as error:
+        raise DiskError(f"{file} cannot be read: {error.strerror}", path=str(file)) from error
+    return parse_project_file(text, file=str(file))
+
+
+def find_project_file(start: Path) -> Path | None:
+    """Return the nearest `edgeward.toml` at or above `start`, None if there is none."""
+    folder = start.resolve()
+    return next((path for above in (folder, *folder.parents) if (path := above / PROJECT_FILE).is_file()), None)
+
+
+def project_text(*, name: str, hostnames: tuple[str, ...], build: str | None = None, fleet: str | None = None) -> str:
+    """Return the text of an `edgeward.toml`. The values are checked by parsing it."""
+    return _TEMPLATE.format(
+        fleet=f"\nfleet = {_quoted(fleet)}\n" if fleet else "",
+        name=_quoted(name),
+        hostnames=", ".join(_quoted(host) for host in hostnames),
+        build=f"build = {_quoted(build)}" if build else '# build = "public"           # the folder that is pushed',
+    )
+
+
+def slug(text: str) -> str:
+    """Return `text` made into a site's name."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:40].strip("-") or "site"
+
+
+def _checked(name: str, hostnames: tuple[str, ...]) -> SiteSettings:
+    return parse_project_file(project_text(name=name, hostnames=hostnames), file="command line").site
+
+
+def _renamed(settings: SiteSettings, names: SiteSettings) -> SiteSettings:
+    return SiteSettings.from_json(
+        {**settings.to_json(), "name": names.name, "hostnames": list(names.hostnames)},
+    )
+
+
+def _quoted(text: str) -> str:
+    """Return a TOML basic string."""
+    escaped = "".join(
+        f"\\u{ord(char):04x}" if ord(char) < 0x20 or ord(char) == 0x7F else f"\\{char}" if char in '"\\' else char
+        for char in text
+    )
+    return f'"{escaped}"'

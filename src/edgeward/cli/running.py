@@ -1,0 +1,49 @@
+"""Run one coroutine as a command: Ctrl-C and SIGTERM cancel it, it cleans up, and the exit code says so."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Stopped(BaseException):
+    """The command was told to end by a signal, and has cleaned up. number: of the signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def run(work: Coroutine[object, object, T]) -> T:
+    """Run `work` to its end and return its value.
+
+    SIGINT, SIGTERM and SIGHUP cancel it; once it has cleaned up, Stopped is raised. A second signal while it cleans up
+    changes nothing: what it waits for has deadlines.
+    """
+    return asyncio.run(_cancelled_by_signals(work))
+
+
+async def _cancelled_by_signals(work: Coroutine[object, object, T]) -> T:
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work)
+    received: list[int] = []
+
+    def stop(number: int) -> None:
+        if not received:
+            task.cancel()
+        received.append(number)
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in signals:
+        loop.add_signal_handler(number, stop, number)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if received:
+            raise Stopped(received[0]) from None
+        raise
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,296 @@
+"""How values look: pure functions from a value to what the terminal shows. Every table fits 100 columns."""
+
+from collections.abc import Sequence
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from edgeward.cli.figures import count, moment, seconds, short, size, span
+from edgeward.cli.fleets_file import Fleet, FleetChoice
+from edgeward.cli.views import visible
+from edgeward.publish.values import (
+    Bystander,
+    Changes,
+    EdgeLine,
+    EdgeTimes,
+    FleetStatus,
+    MoveResult,
+    PurgeResult,
+    PushResult,
+    SiteLine,
+    SiteReleases,
+    VerifyReport,
+)
+
+GOOD, LOOK, BAD, FAINT = "green", "yellow", "red", "dim"
+
+
+def grid(*columns: str, flexible: Sequence[str] = (), right: Sequence[str] = ()) -> Table:
+    """Return an empty table without lines. flexible: columns that are cut when the whole would be too wide."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(
+            column.upper(),
+            justify="right" if column in right else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=len(column) if column not in flexible else 8,
+        )
+    return table
+
+
+def fleets(known: Sequence[Fleet], choice: FleetChoice | None) -> Table:
+    """Fleets, with the one that a command would speak to."""
+    table = grid("fleet", "store", "token file", "chosen because", flexible=("token file",))
+    rows = list(known)
+    if choice is not None and choice.fleet not in rows:
+        rows.insert(0, choice.fleet)
+    for fleet in rows:
+        because = choice.because if choice is not None and choice.fleet == fleet else ""
+        name = Text(fleet.name, style=GOOD if because else "")
+        table.add_row(name, visible(fleet.store), visible(str(fleet.token_file or "-")), because)
+    return table
+
+
+def edge_times(edges: Sequence[EdgeTimes]) -> Table:
+    """When each edge had a release staged and live."""
+    table = grid("edge", "staged", "live", right=("staged", "live"))
+    for edge in edges:
+        live = Text(seconds(edge.live) if edge.live is not None else "not yet", style=GOOD if edge.live else LOOK)
+        table.add_row(visible(edge.edge), seconds(edge.staged), live)
+    return table
+
+
+def bystanders(edges: Sequence[Bystander]) -> str:
+    """Edges that were not waited for: "syd (not reporting), iad (drained)"."""
+    return ", ".join(f"{visible(edge.edge)} ({visible(edge.because)})" for edge in edges)
+
+
+def edges(lines: Sequence[EdgeLine], *, now: int) -> Table:
+    """Edges: whether each is current, and what it is at."""
+    table = grid("edge", "at", "state", "engine", "up", "blobs", "disk free", right=("up", "blobs", "disk free"))
+    for line in lines:
+        state, style = edge_state(line)
+        status = line.status
+        table.add_row(
+            visible(line.edge),
+            visible(line.location) or "-",
+            Text(state, style=style),
+            visible(status.engine) if status else "-",
+            span(now - status.started) if status else "-",
+            f"{status.blobs:,}" if status else "-",
+            size(status.disk_free) if status else "-",
+        )
+    return table
+
+
+def edge_state(line: EdgeLine) -> tuple[str, str]:
+    """Return the state of an edge in a word or two, and its colour."""
+    if line.status is None:
+        return "not reporting", BAD
+    if line.status.problems:
+        state, style = ("ready, with problems", LOOK) if line.status.ready else ("not ready", BAD)
+    elif line.current:
+        state, style = "current", GOOD
+    else:
+        state, style = ("behind", LOOK) if line.status.ready else ("catching up", LOOK)
+    return (f"{state}, drained", LOOK) if line.drained else (state, style)
+
+
+def edge_problems(lines: Sequence[EdgeLine]) -> list[Text]:
+    """What the edges have to say to an operator, a line for each."""
+    found = []
+    for line in lines:
+        for problem in line.status.problems if line.status else ():
+            found.append(Text.assemble((f"{visible(line.edge)}: ", LOOK), visible(problem)))
+    return found
+
+
+def live_releases(status: FleetStatus, *, now: int) -> Table:
+    """What every edge serves of every site, and since when: a row for each site, a column for each edge."""
+    shown = status.edges[:4]
+    table = grid("site", "release", *(visible(line.edge) for line in shown), flexible=("site",))
+    for site in status.sites:
+        cells = [_live_cell(line, site, now=now) for line in shown]
+        table.add_row(visible(site.site), short(site.release), *cells)
+    return table
+
+
+def _live_cell(line: EdgeLine, site: SiteLine, *, now: int) -> Text:
+    held = line.status.sites.get(site.site) if line.status else None
+    if held is None or held.live is None:
+        return Text("-", style=FAINT if site.release is None else LOOK)
+    age = span(now - held.since)
+    if held.live == site.release:
+        return Text(f"live {age}", style=GOOD)
+    waiting = ", next staged" if site.release in held.staged else ""
+    return Text(f"{held.live[:6]} {age}{waiting}", style=LOOK)
+
+
+def sites(lines: Sequence[SiteLine], *, now: int) -> Table:
+    """Sites of the fleet."""
+    table = grid(
+        "site", "hostnames", "release", "pushed", "by", "files", "size", "edges",
+        flexible=("hostnames", "by", "site"), right=("files", "size"),
+    )  # fmt: skip
+    for line in lines:
+        everywhere = line.edges_live == line.edges_reporting and line.edges_live > 0
+        table.add_row(
+            visible(line.site),
+            visible(" ".join(line.hostnames)),
+            short(line.release),
+            f"{span(now - line.pushed)} ago",
+            visible(line.by),
+            f"{line.files:,}",
+            size(line.size),
+            Text(f"{line.edges_live} of {line.edges_reporting}", style=GOOD if everywhere else LOOK),
+        )
+    return table
+
+
+def releases(value: SiteReleases, *, now: int) -> Table:
+    """Retained releases of a site, newest first; the live one is marked."""
+    table = grid(
+        "release", "", "pushed", "by", "files", "size", "message", flexible=("message", "by"), right=("files", "size")
+    )
+    for line in value.releases:
+        note = f"[purged {len(line.purged)}] " if line.purged else ""
+        table.add_row(
+            Text(short(line.release), style=GOOD if line.live else ""),
+            Text("live", style=GOOD) if line.live else "",
+            f"{moment(line.created)}, {span(now - line.created)} ago",
+            visible(line.deployer),
+            f"{line.files:,}",
+            size(line.size),
+            Text(note + visible(line.message.partition("\n")[0])),
+        )
+    return table
+
+
+def moves(value: SiteReleases, *, now: int) -> Table:
+    """Who moved the live pointer of a site, when, and how; newest first."""
+    table = grid("move", "to", "at", "by", flexible=("by",))
+    for line in value.moves:
+        at = f"{moment(line.at)}, {span(now - line.at)} ago"
+        table.add_row(line.move, short(line.release), at, visible(line.by))
+    return table
+
+
+def summary_of_site(line: SiteLine) -> str:
+    """One site in one line, for questions: "blog (example.com, 1,065 files, 67.1 MB)"."""
+    hosts = ", ".join(line.hostnames)
+    return visible(f"{line.site} ({hosts}, {count(line.files, 'file')}, {size(line.size)})")
+
+
+def push_result(result: PushResult, *, verbose: bool) -> list[RenderableType]:
+    """What a push came to. verbose: with every path that changed, was left out, or is immutable."""
+    hosts = ", ".join(result.hostnames)
+    facts = f"{count(result.files, 'file')}, {size(result.size)}"
+    parts: list[RenderableType] = []
+    if result.outcome == "unchanged":
+        same = Text.assemble((short(result.release), GOOD), f" is live already at {hosts}: nothing changed ({facts})")
+        parts.append(same)
+    elif result.outcome == "planned":
+        parts.append(Text(f"{result.site} would become {short(result.release)} ({facts}); nothing was changed"))
+    else:
+        parts.append(Text.assemble(f"{result.site} ", (short(result.release), GOOD), f" is live at {hosts} ({facts})"))
+    if result.outcome != "unchanged":
+        done = "to upload" if result.outcome == "planned" else "uploaded"
+        sent = f"{count(result.upload_blobs, 'blob')} {done} ({size(result.upload_bytes)})"
+        parts.append(Text(f"{_changes(result.changes)}; {sent}"))
+    parts.append(
+        Text(f"{count(len(result.immutable), 'immutable asset')}; {len(result.left_out):,} dot files left out")
+    )
+    if verbose:
+        parts.extend(_paths(result))
+    if result.moved is not None:
+        parts.extend(["", *_move_details(result.moved)])
+        if result.previous is not None:
+            parts.append(Text(f"undo: edgeward rollback {result.site}", style=FAINT))
+    return parts
+
+
+def _changes(changes: Changes) -> str:
+    found = [
+        f"{len(paths):,} {word}"
+        for paths, word in ((changes.added, "added"), (changes.changed, "changed"), (changes.removed, "removed"))
+        if paths
+    ]
+    found += [word for word in ("redirects", "headers", "settings") if getattr(changes, word)]
+    return ", ".join(found) or "no path changed"
+
+
+def _paths(result: PushResult) -> list[RenderableType]:
+    changes = result.changes
+    groups = (
+        ("+", GOOD, changes.added),
+        ("~", LOOK, changes.changed),
+        ("-", BAD, changes.removed),
+        ("left out", FAINT, result.left_out),
+        ("immutable", FAINT, result.immutable),
+    )
+    return [Text(f"  {mark} {visible(path)}", style=style) for mark, style, paths in groups for path in paths]
+
+
+def move_result(result: MoveResult) -> list[RenderableType]:
+    """What a rollback or a removal came to."""
+    if result.release is None:
+        first = Text(f"site {result.site} is removed ({seconds(result.seconds)})")
+    else:
+        back = Text.assemble(f"{result.site} is back at ", (short(result.release), GOOD))
+        first = back.append(f", was {short(result.previous)} ({seconds(result.seconds)})")
+    return [first, "", *_move_details(result)]
+
+
+def _move_details(result: MoveResult) -> list[RenderableType]:
+    parts: list[RenderableType] = [edge_times(result.edges)] if result.edges else []
+    if result.bystanders:
+        parts.append(Text(f"not waited for: {bystanders(result.bystanders)}", style=LOOK))
+    return parts
+
+
+def purge_result(result: PurgeResult) -> list[RenderableType]:
+    """What a takedown did, and where it is not done yet."""
+    if result.key is None:
+        return [Text(f"no release of {result.site} that is kept holds {', '.join(map(visible, result.paths))}")]
+    parts: list[RenderableType] = [
+        Text.assemble(
+            (f"gone from {count(len(result.releases), 'release')}", GOOD if not result.late else LOOK),
+            f" of {result.site}, {count(len(result.digests), 'blob')} erased ({seconds(result.seconds)})",
+        )
+    ]
+    parts += [Text(f"  - {visible(path)}") for path in result.taken_out]
+    parts += [
+        Text(f"blob {short(digest)} stays in the fleet: site {other} holds the same bytes", style=LOOK)
+        for digest, other in result.shared
+    ]
+    if result.edges:
+        parts.append(Text(f"confirmed gone by {', '.join(map(visible, result.edges))}", style=GOOD))
+    if result.late:
+        parts.append(Text(f"not confirmed by {bystanders(result.late)}: gone there when they report again", style=BAD))
+    return parts
+
+
+def verify_report(report: VerifyReport) -> list[RenderableType]:
+    """What verify found: the differences, then the sum."""
+    parts: list[RenderableType] = []
+    for item in report.differences:
+        parts.append(
+            Text.assemble(
+                (f"{visible(item.edge)} ", "bold"), f"{visible(item.request)}: {visible(item.what)} is ",
+                (visible(item.found), BAD), " and should be ", (visible(item.expected), GOOD),
+            )
+        )  # fmt: skip
+    for edge in report.unreachable:
+        parts.append(Text.assemble((f"{visible(edge.edge)} ", "bold"), (visible(edge.because), BAD)))
+    asked = (
+        f"{count(report.requests, 'request')} for {count(report.paths, 'path')} to {count(len(report.edges), 'edge')}"
+    )
+    verdict = (
+        Text("no difference", style=GOOD)
+        if report.good
+        else Text(f"{count(len(report.differences), 'difference')}, {len(report.unreachable)} not reached", style=BAD)
+    )
+    parts.append(Text.assemble(f"{report.site} {short(report.release)}: {asked}: ", verdict))
+    return parts
