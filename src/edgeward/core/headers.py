@@ -17,19 +17,17 @@ MAX_BLOCKS: Final = 2_000
 MAX_LINE: Final = 8_000
 """Characters of one line: more than browsers and proxies take for all fields together."""
 
-COMPUTED: Final = {
-    name.lower(): name
-    for name in (
-        "Accept-Ranges Age Allow Connection Content-Encoding Content-Length Content-Range Date ETag Keep-Alive "
-        "Last-Modified Location Proxy-Authenticate Proxy-Authorization Proxy-Connection Server TE Trailer "
-        "Transfer-Encoding Upgrade Vary Via"
-    ).split()
-}
-"""Hop-by-hop, framing and computed fields (RFC 9110 sections 6 to 8 and 14, RFC 9112 section 7.6.1), by lower-case name."""
+_COMPUTED_NAMES = """
+Accept-Ranges Age Allow Connection Content-Encoding Content-Length Content-Range Date ETag Keep-Alive Last-Modified
+Location Proxy-Authenticate Proxy-Authorization Proxy-Connection Server TE Trailer Transfer-Encoding Upgrade Vary Via
+"""
+COMPUTED: Final = {name.lower(): name for name in _COMPUTED_NAMES.split()}
+"""By lower-case name: hop-by-hop, framing and computed fields (RFC 9110 chapters 6, 8, 14; RFC 9112 section 7.6.1)."""
 
 INTERNAL: Final = ("x-accel-", "x-pad")
 """What servers in front of each other tell themselves; such a field would never reach the reader as it was meant."""
 
+_URL = re.compile(r"https?://", re.IGNORECASE)
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -48,7 +46,7 @@ def parse_headers(data: bytes, *, file: str = "_headers") -> tuple[HeaderBlock, 
         line = text.strip(SPACE)
         if not line or line.startswith("#"):
             continue
-        if line.startswith("/") or "://" in line.partition(":")[0] + line[:8]:
+        if line.startswith("/") or _URL.match(line):
             _close(blocks, start, pattern, lines)
             lines, start, count = [], number, count + 1
             if count > MAX_BLOCKS:
