@@ -1,0 +1,135 @@
+"""What is kept and what may go: releases of a site, and blobs of the store. Pure decisions that return their reasons.
+
+A release is kept while anybody may still ask for it: it is live or on its way to be, the pointer could go back to it,
+it is one of the last few or of the last days, or its immutable assets are still promised to readers of old pages.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from edgeward.core.digest import Digest
+from edgeward.core.fleet import ReleaseRecord
+from edgeward.core.release import Manifest
+
+DAY: Final = 86_400
+"""Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How much is kept. last: releases of a site. days: all releases younger than that. grace: seconds for which a blob
+    that nothing needs is left alone, so that a push can still count on what it has just seen.
+    """
+
+    last: int = 10
+    days: int = 30
+    grace: int = 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class SiteInUse:
+    """What the pointers of a site say. live, previous: of the live pointer. candidates: releases that pushes announce.
+
+    left: when each release that was live before stopped being so (seconds since the epoch).
+    keep_assets_days: the longest that any of the site's releases promises for its immutable assets.
+    """
+
+    live: Digest | None
+    previous: Digest | None = None
+    candidates: Collection[Digest] = frozenset()
+    left: Mapping[Digest, int] = field(default_factory=dict)
+    keep_assets_days: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A release that stays, and why."""
+
+    record: ReleaseRecord
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Every release of a site, newest first in both lists: those that stay and those that may go."""
+
+    kept: tuple[Kept, ...]
+    gone: tuple[ReleaseRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BlobSweep:
+    """Blobs that may go, sorted, and why that is so or why nothing may go now."""
+
+    delete: tuple[Digest, ...]
+    because: str
+
+
+def retain(records: Iterable[ReleaseRecord], use: SiteInUse, *, now: int, policy: Policy | None = None) -> Retention:
+    """Decide which releases of one site stay. now: seconds since the epoch."""
+    policy = policy or Policy()
+    kept: list[Kept] = []
+    gone: list[ReleaseRecord] = []
+    newest = sorted(records, key=lambda record: (-record.created, record.release))
+    for place, record in enumerate(newest, start=1):
+        because = _reason(record, place, use, now, policy)
+        if because is None:
+            gone.append(record)
+        else:
+            kept.append(Kept(record, because))
+    return Retention(tuple(kept), tuple(gone))
+
+
+def _reason(record: ReleaseRecord, place: int, use: SiteInUse, now: int, policy: Policy) -> str | None:
+    if record.release == use.live:
+        return "it is live"
+    if record.release == use.previous:
+        return "it was live before, so a rollback leads to it"
+    if record.release in use.candidates:
+        return "a push is about to make it live"
+    if place <= policy.last:
+        return f"it is one of the last {policy.last} releases"
+    if now - record.created < policy.days * DAY:
+        return f"it is younger than {policy.days} days"
+    left = use.left.get(record.release)
+    if left is not None and now - left < use.keep_assets_days * DAY:
+        return f"it was live less than {use.keep_assets_days} days ago, so its immutable assets are still reachable"
+    return None
+
+
+def needed_blobs(records: Iterable[ReleaseRecord], manifests: Mapping[Digest, Manifest]) -> frozenset[Digest]:
+    """Return every blob that these releases need: their packed manifests, and all variants of all entries.
+
+    manifests: by release. Raises KeyError if one is not there: then nothing is known of what may go.
+    """
+    needed: set[Digest] = set()
+    for record in records:
+        needed.add(record.manifest)
+        needed.update(variant.digest for variant in manifests[record.release].blobs())
+    return frozenset(needed)
+
+
+def sweep_blobs(
+    stored: Mapping[Digest, int],
+    records: Collection[ReleaseRecord],
+    manifests: Mapping[Digest, Manifest],
+    *,
+    now: int,
+    policy: Policy | None = None,
+) -> BlobSweep:
+    """Decide which of the stored blobs may go.
+
+    stored: when each was put (seconds since the epoch). records: the releases of all sites that are kept. manifests:
+    by release; if one is missing nothing may go.
+    """
+    policy = policy or Policy()
+    unread = sorted(record.release for record in records if record.release not in manifests)
+    if unread:
+        return BlobSweep((), f"nothing may go, because the manifest of release {unread[0][:12]} cannot be read")
+    needed = needed_blobs(records, manifests)
+    delete = sorted(blob for blob, put in stored.items() if blob not in needed and now - put >= policy.grace)
+    return BlobSweep(
+        tuple(delete),
+        f"no release that is kept needs them, and they are older than the grace period of {policy.grace} s",
+    )
