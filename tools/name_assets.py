@@ -1,8 +1,8 @@
 """Name the demo site's assets by what they hold: `site.css` becomes `site.<10 hex digits of its SHA-256>.css`.
 
-`python tools/name_assets.py [FOLDER]` renames what is in FOLDER/assets (default: site) and changes every reference to it
-in HTML, CSS and scripts. Run it after an edit to an asset; it does nothing when every name is right. Fonts come first, then
-scripts and styles, because a style sheet names its fonts and so its own digest depends on their names.
+`python tools/name_assets.py [FOLDER]` renames what is in FOLDER/assets (default: site) and changes every reference to
+it in HTML, CSS and scripts. Run it after an edit to an asset; it does nothing when every name is right. Fonts come
+first, then scripts and styles, because a style sheet names its fonts and so its own digest depends on their names.
 """
 
 import hashlib
