@@ -1,0 +1,52 @@
+"""Hostnames: each belongs to one site of the fleet, claimed by the first push (SITE-FORMAT section 7)."""
+
+from collections.abc import Sequence
+
+from edgeward.core.fleet import HostClaim
+from edgeward.core.site import SiteSettings
+from edgeward.errors import ConflictError
+from edgeward.store.connection import Store
+
+
+async def unclaimed(store: Store, settings: SiteSettings) -> tuple[str, ...]:
+    """Return the hostnames of a site that nobody has claimed.
+
+    Raises ConflictError that names the owner of every one that belongs to another site.
+    """
+    free: list[str] = []
+    taken: list[tuple[str, str]] = []
+    for hostname in settings.hostnames:
+        stored = await store.hosts.get(hostname)
+        owner = HostClaim.from_bytes(stored.value).site if stored else None
+        if owner is None:
+            free.append(hostname)
+        elif owner != settings.name:
+            taken.append((hostname, owner))
+    if taken:
+        raise _belongs(settings.name, taken)
+    return tuple(free)
+
+
+async def claim(store: Store, wanted: HostClaim) -> int | None:
+    """Claim a hostname; return the revision of the claim if this call made it, None if the site has it already.
+
+    Raises ConflictError if it belongs to another site.
+    """
+    try:
+        return await store.hosts.create(wanted.hostname, wanted.to_bytes())
+    except ConflictError:
+        stored = await store.hosts.get(wanted.hostname)
+        owner = HostClaim.from_bytes(stored.value).site if stored else "somebody else"
+        if owner == wanted.site:
+            return None
+        raise _belongs(wanted.site, [(wanted.hostname, owner)]) from None
+
+
+def _belongs(site: str, taken: Sequence[tuple[str, str]]) -> ConflictError:
+    said = ", ".join(f"{hostname} belongs to site {owner}" for hostname, owner in taken)
+    return ConflictError(
+        f"site {site} cannot be published: {said}",
+        hint=f"edgeward site rm {taken[0][1]}, or take the hostname out of edgeward.toml",
+        site=site,
+        taken=dict(taken),
+    )

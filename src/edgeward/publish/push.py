@@ -1,0 +1,328 @@
+"""Push a folder: the use-case behind `edgeward push`.
+
+    intent -> where the pointer stands -> scan and check -> compress -> missing blobs -> manifest -> record -> candidate
+    -> edges have it staged -> compare-and-set of the live pointer -> edges serve it
+
+Until the compare-and-set nothing that is served changes, and whatever ends the command takes back what it wrote.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from edgeward.core.digest import Digest, digest_of
+from edgeward.core.fleet import HostClaim, ReleaseRecord
+from edgeward.core.release import Manifest, pack_manifest
+from edgeward.errors import CorruptionError, DiskError, InputError, NotFoundError, Problem
+from edgeward.publish.build import Build, Draft, build, changes, check_loss, clock, draft, refusal
+from edgeward.publish.claims import unclaimed
+from edgeward.publish.deployer import Signer, deployer_name, load_signer
+from edgeward.publish.fleet_settings import read_deployers, read_limits
+from edgeward.publish.git import commit_subject
+from edgeward.publish.intent import intent
+from edgeward.publish.places import Places
+from edgeward.publish.progress import Advanced, Finished, Noticed, Phase, Progress, Started, silent
+from edgeward.publish.promote import Promotion, follow, make_live
+from edgeward.publish.releases import Live, live_manifest, read_live
+from edgeward.publish.roll_call import RollCall, call_roll
+from edgeward.publish.takedowns import Orders, allow_again, purged_files, read_orders
+from edgeward.publish.traces import traces
+from edgeward.publish.upload import Missing, find_missing, lost_variants, upload
+from edgeward.publish.values import MoveResult, PushOptions, PushResult
+from edgeward.publish.variant_cache import VariantCache
+from edgeward.store.blobs import BlobSource
+from edgeward.store.connection import Store
+
+T = TypeVar("T")
+
+_MESSAGE_LENGTH = 500
+
+
+@dataclass
+class _Push:
+    """One push under way: what it was asked, and what it has found so far."""
+
+    options: PushOptions
+    store: Store
+    progress: Progress
+    places: Places
+    began: float = field(default_factory=time.monotonic)
+    timings: dict[str, float] = field(default_factory=dict)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def site(self) -> str:
+        return self.options.settings.name
+
+    @property
+    def variants(self) -> VariantCache:
+        return VariantCache.below(self.places.cache)
+
+    def finished(self, phase: Phase, began: float, note: str) -> None:
+        self.timings[phase] = time.monotonic() - began
+        self.progress(Finished(phase, self.timings[phase], note))
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Run `work` in a thread; when this is cancelled, the thread is told to stop."""
+        try:
+            return await asyncio.to_thread(work)
+        except asyncio.CancelledError:
+            self.stop.set()
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What the fleet holds when the push begins."""
+
+    live: Live
+    manifest: Manifest | None
+    orders: Orders
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """Everything that is to be published, and what the store lacks of it."""
+
+    before: _Before
+    draft: Draft
+    build: Build
+    missing: Missing
+    warnings: tuple[Problem, ...]
+
+
+async def push(
+    options: PushOptions, store: Store, progress: Progress = silent, *, places: Places | None = None
+) -> PushResult:
+    """Publish a folder.
+
+    Raises InputError (every problem of the folder at once), ConflictError (a hostname of another site; another push was
+    faster), QuorumError, StoreError, DiskError. places: cache and keys, None = this user's.
+    """
+    run = _Push(options, store, progress, places or Places.of_user())
+    if options.dry_run:
+        return await _plan(run)
+    async with intent(store, run.site, progress), call_roll(store) as roll:
+        signer = await _signer(run)
+        ready = await _prepare(run)
+        release = ready.build.manifest.release
+        await _upload(run, ready)
+        if release == ready.before.live.release:
+            return _result(run, ready, "unchanged", "", None)
+        message = _message(run)
+        packed = await run.in_thread(lambda: pack_manifest(ready.build.manifest))
+        record = _record(run, ready, signer, message, packed)
+        moved = await _release(run, ready, record, packed, roll)
+        run.variants.prune()
+        return _result(run, ready, "released", message, moved)
+
+
+async def _plan(run: _Push) -> PushResult:
+    ready = await _prepare(run)
+    unchanged = ready.build.manifest.release == ready.before.live.release
+    return _result(run, ready, "unchanged" if unchanged else "planned", _message(run), None)
+
+
+async def _prepare(run: _Push) -> _Ready:
+    """Read the folder and the fleet side by side, check everything, compress, and ask what the store lacks."""
+    options = run.options
+    limits = await read_limits(run.store)
+    began = time.monotonic()
+    run.progress(Started("scan"))
+    relay = _relay(run, "scan")
+
+    def read_folder() -> Draft:
+        return draft(
+            options.folder,
+            options.settings,
+            cache=run.places.cache,
+            limits=limits,
+            jobs=options.jobs,
+            strict=options.strict,
+            allow_no_index=options.allow_no_index,
+            on_read=relay,
+        )
+
+    reading = asyncio.create_task(_before(run))
+    try:
+        found = await run.in_thread(read_folder)
+        before = await reading
+    except BaseException:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        raise
+    run.finished("scan", began, f"{len(found.scan.files):,} files, {found.scan.reread:,} read")
+    warnings = list(found.warnings)
+    problems = purged_files(before.orders, found.scan.files)
+    if problems and not options.allow_purged:
+        raise refusal(options.folder, list(problems))
+    try:
+        check_loss(run.site, before.manifest, frozenset(file.path for file in found.scan.files))
+    except InputError as error:
+        if not options.force and not options.dry_run:
+            raise
+        warnings.append(Problem("", 0, error.message))
+    await unclaimed(run.store, options.settings)
+    built, missing = await _build(run, found, before)
+    return _Ready(before, found, built, missing, tuple(sorted(set(warnings))))
+
+
+async def _before(run: _Push) -> _Before:
+    live = await read_live(run.store, run.site)
+    orders = await read_orders(run.store, run.site)
+    try:
+        return _Before(live, await live_manifest(run.store, live), orders)
+    except (NotFoundError, CorruptionError) as error:
+        # A store that has lost blobs is mended by a push, not made useless by it.
+        run.progress(Noticed(f"the live release cannot be read, so nothing is taken over from it: {error.message}"))
+        return _Before(live, None, orders)
+
+
+async def _build(run: _Push, found: Draft, before: _Before) -> tuple[Build, Missing]:
+    now = clock(run.options.now)
+    moment = int(time.time()) if now is None else now
+    began = time.monotonic()
+    relay = _relay(run, "compress", sizes=True)
+    loop = asyncio.get_running_loop()
+
+    def plan(count: int, size: int) -> None:
+        if count:
+            loop.call_soon_threadsafe(run.progress, Started("compress", size, "bytes"))
+
+    distrust: frozenset[Digest] = frozenset()
+    while True:
+
+        def make(distrust: frozenset[Digest] = distrust) -> Build:
+            return build(
+                found,
+                before.manifest,
+                now=moment,
+                cache=run.variants,
+                jobs=run.options.jobs,
+                distrust=distrust,
+                on_plan=plan,
+                on_compressed=lambda _, size: relay(size),
+                stop=run.stop,
+            )
+
+        built = await run.in_thread(make)
+        missing = await find_missing(run.store, built)
+        lost = lost_variants(built, missing, run.variants)
+        if not lost or lost <= distrust:
+            break
+        distrust |= lost
+    run.finished("compress", began, f"{built.compressed:,} files")
+    return built, missing
+
+
+async def _upload(run: _Push, ready: _Ready) -> None:
+    began = time.monotonic()
+    if ready.missing.sizes:
+        run.progress(Started("upload", ready.missing.bytes, "bytes"))
+        await upload(run.store, ready.build, ready.missing, run.variants, run.progress)
+    run.finished("upload", began, f"{len(ready.missing.sizes):,} blobs, {ready.missing.bytes:,} bytes")
+
+
+async def _release(run: _Push, ready: _Ready, record: ReleaseRecord, packed: bytes, roll: RollCall) -> MoveResult:
+    """Claim hostnames, store the manifest and the record, and make the release live."""
+    before = ready.before
+    promotion = Promotion(before.live, record, "push", record.deployer, run.options.waiting, run.began)
+    async with traces(run.store, run.site, record.release) as left:
+        moment = int(time.time())
+        await left.claim([HostClaim(name, run.site, moment) for name in run.options.settings.hostnames])
+        if run.options.allow_purged:
+            contents = frozenset(variant.digest for variant in ready.build.manifest.blobs())
+            await allow_again(run.store, before.orders, contents)
+        await run.store.blobs.put([BlobSource(record.manifest, record.manifest_size, packed)])
+        await left.record(record)
+        began = time.monotonic()
+        staged = await make_live(promotion, run.store, roll, run.progress)
+        run.timings["stage"] = time.monotonic() - began
+    began = time.monotonic()
+    moved = await follow(promotion, roll, run.progress, staged)
+    run.timings["activate"] = time.monotonic() - began
+    return moved
+
+
+def _record(run: _Push, ready: _Ready, signer: Signer | None, message: str, packed: bytes) -> ReleaseRecord:
+    manifest = ready.build.manifest
+    return ReleaseRecord(
+        site=run.site,
+        release=manifest.release,
+        manifest=digest_of(packed),
+        manifest_size=len(packed),
+        created=int(time.time()),
+        message=message,
+        deployer=run.options.deployer or deployer_name(),
+        files=len(manifest.entries),
+        size=sum(entry.identity.size for entry in manifest.entries),
+        key=signer.key if signer else "",
+        signature=signer.sign(run.site, manifest.release) if signer else "",
+    )
+
+
+async def _signer(run: _Push) -> Signer | None:
+    """Return this user's signer. Raises InputError if the fleet's list of deployers does not allow this push."""
+    allowed = await read_deployers(run.store)
+    try:
+        signer = load_signer(run.places)
+    except DiskError as error:
+        if allowed is not None:
+            raise
+        run.progress(Noticed(f"the release will not be signed: {error.message}"))
+        return None
+    reason = allowed.refusal(run.site, signer.key) if allowed is not None else None
+    if reason is not None:
+        raise InputError(
+            f"this machine's key may not push site {run.site}: {reason}",
+            hint=f"ask the fleet's operator to put the key {signer.key} on the list",
+        )
+    return signer
+
+
+def _message(run: _Push) -> str:
+    text = run.options.message if run.options.message is not None else commit_subject(run.options.folder)
+    return "".join(letter if letter.isprintable() else " " for letter in text).strip()[:_MESSAGE_LENGTH]
+
+
+def _relay(run: _Push, phase: Phase, *, sizes: bool = False) -> Callable[[int], None]:
+    """Return a function that threads may call with what is done: altogether, or (sizes) since the last call."""
+    loop = asyncio.get_running_loop()
+    lock = threading.Lock()
+    total = 0
+
+    def tell(done: int) -> None:
+        nonlocal total
+        with lock:
+            total = total + done if sizes else done
+            loop.call_soon_threadsafe(run.progress, Advanced(phase, total))
+
+    return tell
+
+
+def _result(run: _Push, ready: _Ready, outcome: str, message: str, moved: MoveResult | None) -> PushResult:
+    manifest = ready.build.manifest
+    return PushResult(
+        outcome=outcome,  # type: ignore[arg-type]
+        site=run.site,
+        hostnames=run.options.settings.hostnames,
+        release=manifest.release,
+        previous=ready.before.live.release,
+        message=message,
+        changes=changes(ready.before.manifest, manifest),
+        files=len(manifest.entries),
+        size=sum(entry.identity.size for entry in manifest.entries),
+        upload_blobs=len(ready.missing.sizes),
+        upload_bytes=ready.missing.bytes,
+        left_out=ready.draft.scan.left_out,
+        immutable=ready.draft.immutable,
+        reread=ready.draft.scan.reread,
+        compressed=ready.build.compressed,
+        warnings=ready.warnings,
+        moved=moved,
+        timings=run.timings,
+        seconds=time.monotonic() - run.began,
+    )
