@@ -16,7 +16,7 @@ from edgeward.publish.places import Places
 from edgeward.publish.progress import EdgeReached, Event, Finished, Started
 from edgeward.publish.push import push
 from edgeward.publish.values import Waiting
-from publishing import options, write_site
+from publishing import ReportingEdge, options, write_site
 from waiting import eventually
 
 
@@ -125,22 +125,32 @@ async def test_a_late_edge_fails_the_push_and_nothing_is_half_done(store, edge, 
 
 
 @pytest.mark.parametrize(
-    ("quorum", "late", "passes"), [("majority", 1, True), ("majority", 2, False), ("any", 2, True)]
+    ("waiting", "late"), [(Waiting(0.8, "majority"), 1), (Waiting(0.8, "any"), 2), (Waiting(0.8, "any"), 0)]
 )
-async def test_quorum_decides_about_late_edges(store, edge, folder, places, quorum, late, passes) -> None:
-    """Of three edges: a majority needs two, any needs one."""
-    for number in range(3):
-        each = await edge(f"E{number}")
-        if number < late:
-            each.stages.clear()
-            each.switches.clear()
-    pushing = push(options(folder, waiting=Waiting(0.8, quorum)), store, places=places)
-    if passes:
-        result = await pushing
-        assert [times.staged is None for times in result.moved.edges] == [n < late for n in range(3)]
-    else:
-        with pytest.raises(QuorumError):
-            await pushing
+async def test_a_quorum_is_enough_when_the_wait_is_over(store, edge, folder, places, waiting, late) -> None:
+    """Of three edges a majority needs two, any needs one; who was late is shown by the times."""
+    await _three_edges(edge, late)
+    result = await push(options(folder, waiting=waiting), store, places=places)
+    assert [times.staged is None for times in result.moved.edges] == [number < late for number in range(3)]
+
+
+async def test_less_than_the_quorum_fails_the_push(store, edge, folder, places) -> None:
+    """One of three is no majority, and none of three is not any."""
+    edges = await _three_edges(edge, 2)
+    with pytest.raises(QuorumError):
+        await push(options(folder, waiting=Waiting(0.5, "majority")), store, places=places)
+    edges[2].stages.clear()
+    (folder / "new.html").write_text("new")
+    with pytest.raises(QuorumError):
+        await push(options(folder, waiting=Waiting(0.5, "any")), store, places=places)
+
+
+async def _three_edges(edge, late: int) -> list[ReportingEdge]:
+    edges = [await edge(f"E{number}") for number in range(3)]
+    for each in edges[:late]:
+        each.stages.clear()
+        each.switches.clear()
+    return edges
 
 
 async def test_drained_and_silent_edges_are_not_waited_for(store, edge, folder, places) -> None:
@@ -371,7 +381,8 @@ async def test_a_changed_setting_or_rule_alone_is_a_release(store, edge, folder,
 async def test_the_message_is_the_subject_of_the_commit(store, edge, folder, places) -> None:
     """Without --message the folder's git commit says what this is; control characters never reach a terminal."""
     await edge()
-    for command in (("init", "-q"), ("-c", "user.name=t", "-c", "user.email=t@example.test", "commit", "-q", "--allow-empty", "-m", "Say \x1b[31mred")):  # fmt: skip
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.test")
+    for command in (("init", "-q"), (*who, "commit", "-q", "--allow-empty", "-m", "Say \x1b[31mred")):
         process = await asyncio.create_subprocess_exec("git", "-C", str(folder), *command)
         assert await process.wait() == 0
     result = await push(options(folder, message=None), store, places=places)

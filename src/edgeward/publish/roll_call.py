@@ -109,15 +109,10 @@ class RollCall:
 
     def attendance(self, reached: Callable[[EdgeStatus], bool], among: frozenset[str] | None = None) -> Attendance:
         """Say who is expected (among: no others than these) and who is there just now."""
-        status = self.status
-        if among is not None:
-            status = {name: said for name, said in status.items() if name in among}
-        found = attendance(status, self.edges, reached)
-        # Edges that are left aside report all the same.
-        standing = tuple(
-            each for each in found.bystanders if each.edge not in self._status.state or each.edge in status
-        )
-        return Attendance(found.expected, found.reached, standing)
+        found = attendance(self.status, self.edges, reached)
+        if among is None:
+            return found
+        return Attendance(found.expected & among, found.reached & among, found.bystanders)
 
     async def wait(
         self,
