@@ -30,7 +30,10 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A release could not be staged: why, and when to try again (seconds since the epoch, the edge's own clock)."""
+    """A release could not be staged, or the HTTP engine did not take it: why.
+
+    retry_at: when to try again, seconds since the epoch by the edge's own clock.
+    """
 
     because: str
     retry_at: int
@@ -41,7 +44,8 @@ class Observed:
     """What is on the edge.
 
     live: release that is served, by site. staged: releases whose trees are whole on disk, with their hostnames.
-    staging: those under way. failed: those that could not be staged. carried_out: keys of purge orders that are done.
+    staging: those under way. failed: those that could not be staged. rejected: staged ones that the HTTP engine did not
+    take. carried_out: keys of purge orders that are done.
     tainted: by key of a purge order, the staged releases that hold a digest of it and are no younger than it.
     """
 
@@ -49,6 +53,7 @@ class Observed:
     staged: Mapping[ReleaseKey, tuple[str, ...]] = field(default_factory=dict)
     staging: frozenset[ReleaseKey] = frozenset()
     failed: Mapping[ReleaseKey, Failure] = field(default_factory=dict)
+    rejected: Mapping[ReleaseKey, Failure] = field(default_factory=dict)
     carried_out: frozenset[str] = frozenset()
     tainted: Mapping[str, frozenset[ReleaseKey]] = field(default_factory=dict)
 
@@ -112,7 +117,7 @@ def decide(desired: Desired, observed: Observed, *, now: int) -> Plan:
     """
     wanted = _wanted(desired)
     tainted = frozenset(key for key, _ in _tainted(desired, observed))
-    serve, behind, problems = _targets(desired, observed, tainted)
+    serve, behind, problems = _targets(desired, observed, tainted, now=now)
     serve, refused = _without_clashes(serve, desired, observed)
     for site, reason in refused.items():
         behind.setdefault(site, reason)
@@ -149,7 +154,8 @@ def decide(desired: Desired, observed: Observed, *, now: int) -> Plan:
 
 def wait_until(observed: Observed, *, now: int) -> int | None:
     """Return the earliest time at which `decide` may say something else although nothing happened, or None."""
-    return min((failure.retry_at for failure in observed.failed.values() if failure.retry_at > now), default=None)
+    failures = (*observed.failed.values(), *observed.rejected.values())
+    return min((failure.retry_at for failure in failures if failure.retry_at > now), default=None)
 
 
 def why_not_ready(
@@ -194,7 +200,7 @@ def _tainted(desired: Desired, observed: Observed) -> Iterator[tuple[ReleaseKey,
 
 
 def _targets(
-    desired: Desired, observed: Observed, tainted: frozenset[ReleaseKey]
+    desired: Desired, observed: Observed, tainted: frozenset[ReleaseKey], *, now: int
 ) -> tuple[dict[str, Digest], dict[str, str], list[str]]:
     """Return what to serve by site, why some sites are behind, and problems; hostnames are not looked at yet."""
     serve = dict(observed.live)
@@ -219,6 +225,11 @@ def _targets(
             reason = f"release {release[:12]} of site {site} is live but holds what was purged; it is not served here"
             behind[site] = reason
             problems.append(reason)
+        elif key in observed.rejected:
+            failure = observed.rejected[key]
+            problems.append(f"release {release[:12]} of site {site} cannot be served: {failure.because}")
+            if key in observed.staged and failure.retry_at <= now:
+                serve[site] = release
         elif key in observed.staged:
             serve[site] = release
         elif key not in desired.releases:

@@ -1,7 +1,7 @@
 """What the store says should be, as this edge last saw it: the first step of the corridor."""
 
 import asyncio
-import logging
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,13 +10,12 @@ from edgeward.core.digest import parse_digest
 from edgeward.core.fleet import HostClaim, Pointer, PurgeOrder, ReleaseRecord
 from edgeward.core.plan import Desired, ReleaseKey
 from edgeward.edge.conditions import Conditions
-from edgeward.errors import SchemaError
-from edgeward.store.buckets import Bucket
+from edgeward.errors import SchemaError, StoreUnavailable
+from edgeward.store.buckets import Bucket, Watch
 from edgeward.store.connection import Store
 
-_LOG = logging.getLogger("edgeward.edge")
 _DEADLINE = 30.0
-"""Seconds for the first replay of one bucket."""
+"""Seconds after which a wait for the first replay of a bucket is begun again."""
 
 
 class StoreView:
@@ -31,6 +30,8 @@ class StoreView:
         self._conditions = conditions
         self._clock = clock
         self._values: dict[str, dict[Any, Any]] = {name: {} for name in _FEEDS}
+        self._revisions: dict[str, dict[str, int]] = {name: {} for name in _FEEDS}
+        self._watches: dict[str, Watch] = {}
         self._replayed: set[str] = set()
         self.changed = asyncio.Event()
 
@@ -46,50 +47,57 @@ class StoreView:
         owners = {hostname: claim.site for hostname, claim in values["hosts"].items()}
         return Desired(values["live"], values["candidates"], values["releases"], values["purges"], owners)
 
+    @property
+    def connected(self) -> bool:
+        """Whether every bucket is being followed just now: what was last seen is what there is."""
+        return len(self._watches) == len(_FEEDS) and all(watch.current for watch in self._watches.values())
+
     async def follow(self, store: Store) -> None:
-        """Follow the buckets until cancelled. Raises StoreError (in a group) if that is no longer possible."""
+        """Follow the buckets until cancelled, through every loss of the connection. Raises StoreError (in a group)."""
         async with asyncio.TaskGroup() as group:
             for name in _FEEDS:
-                group.create_task(self._feed(name, getattr(store, name)), name=f"follow {name}")
+                group.create_task(self._feed(name, store.bucket(name)), name=f"follow {name}")
 
     async def _feed(self, name: str, bucket: Bucket) -> None:
         async with bucket.watch() as watch:
-            await watch.caught_up(_DEADLINE)
-            state = watch.state
-            known = {self._key(name, key) for key in state}
-            for gone in self._values[name].keys() - known:
-                del self._values[name][gone]
-            self._take(name, {key: found.value for key, found in state.items()})
-            self._replayed.add(name)
-            self.changed.set()
-            while True:
-                keys = await watch.changed()
-                state = watch.state
-                self._take(name, {key: state[key].value if key in state else None for key in keys})
+            self._watches[name] = watch
+            try:
+                await self._replay(watch)
+                self._take(name, watch, frozenset(watch.state))
+                self._replayed.add(name)
                 self.changed.set()
-
-    def _take(self, name: str, found: Mapping[str, bytes | None]) -> None:
-        parse = _FEEDS[name][1]
-        for key, value in found.items():
-            parsed_key = self._key(name, key)
-            problem = None
-            if parsed_key is None:
-                problem = f"the key {key!r} in the bucket {name} is of no known form; it is passed over"
-            elif value is None:
-                self._values[name].pop(parsed_key, None)
-            else:
-                try:
-                    self._values[name][parsed_key] = parse(value)
-                except SchemaError as error:
-                    problem = f"{name}/{key} in the store cannot be used, its last good value stays: {error.message}"
-            self._conditions.set(f"value {name}/{key}", problem, now=self._clock())
+                while True:
+                    self._take(name, watch, await watch.changed())
+                    self.changed.set()
+            finally:
+                del self._watches[name]
 
     @staticmethod
-    def _key(name: str, key: str) -> Any:
-        try:
-            return _FEEDS[name][0](key)
-        except SchemaError:
-            return None
+    async def _replay(watch: Watch) -> None:
+        while True:
+            with contextlib.suppress(StoreUnavailable):
+                await watch.caught_up(_DEADLINE)
+                return
+
+    def _take(self, name: str, watch: Watch, keys: frozenset[str]) -> None:
+        parse_key, parse = _FEEDS[name]
+        values, revisions = self._values[name], self._revisions[name]
+        for key in keys:
+            found = watch.state.get(key)
+            if found is not None and revisions.get(key) == found.revision:
+                continue
+            problem = None
+            try:
+                parsed = parse_key(key)
+                if found is None:
+                    values.pop(parsed, None)
+                    revisions.pop(key, None)
+                else:
+                    revisions[key] = found.revision
+                    values[parsed] = parse(found.value)
+            except SchemaError as error:
+                problem = f"{name}/{key} in the store cannot be used, its last good value stays: {error.message}"
+            self._conditions.set(f"value {name}/{key}", problem, now=self._clock())
 
 
 def _release_key(key: str) -> ReleaseKey:

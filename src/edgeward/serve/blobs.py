@@ -135,6 +135,14 @@ class BlobFolder:
         except OSError as error:
             raise disk_error("link", target, error) from error
 
+    def untouched(self, digest: Digest, modified: int, size: int) -> bool:
+        """Whether the inode of (digest, modified) is here with that size and time.
+
+        Then nobody has written to it since it was made of verified bytes; what rots below the file system is for the
+        scrub to find.
+        """
+        return is_untouched(self._inode(digest, modified, 0), modified, size)
+
     def tidy(self) -> int:
         """Take away inodes that no tree links any more; returns how many."""
         removed = 0
@@ -180,6 +188,15 @@ class BlobFolder:
         temp.chmod(0o644)
         os.utime(temp, (modified, modified))
         temp.replace(inode)
+
+
+def is_untouched(file: Path, modified: int, size: int) -> bool:
+    """Whether the file is there with that size and modification time (seconds since the epoch)."""
+    try:
+        status = file.stat()
+    except OSError:
+        return False
+    return status.st_size == size and status.st_mtime_ns == modified * 1_000_000_000
 
 
 def disk_error(verb: str, path: Path, error: OSError) -> DiskError:

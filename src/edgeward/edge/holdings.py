@@ -1,0 +1,295 @@
+"""What this edge holds: staged releases, the one that is served for each site, kept assets. All changes go through it.
+
+Slow work runs in threads; one lock keeps writers of the blob folder apart. Pins keep the sweep away from blobs that a
+staging under way counts on.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from edgeward.core.assets import is_immutable
+from edgeward.core.digest import Digest
+from edgeward.core.fleet import PurgeOrder, SiteStatus
+from edgeward.core.plan import ReleaseKey
+from edgeward.core.release import Entry, Manifest
+from edgeward.edge.disk import EdgeDisk, EdgeState, ServedRelease
+from edgeward.errors import EdgewardError
+from edgeward.serve import tree
+from edgeward.serve.blobs import is_untouched
+from edgeward.serve.engine import ServedSite, ServedView
+from edgeward.serve.kept import KeptAsset
+
+_DAY = 86_400
+
+
+class Holdings:
+    """The state of one edge's disk, in memory and on it. Methods raise DiskError."""
+
+    def __init__(self, disk: EdgeDisk, *, edge: str, clock: Callable[[], int] = lambda: int(time.time())) -> None:
+        self.disk = disk
+        self.writing = asyncio.Lock()
+        """Held by whoever changes the blob folder or a kept folder."""
+        self.staged: dict[ReleaseKey, tuple[str, ...]] = {}
+        """Releases whose trees are whole, with their hostnames."""
+        self.state = EdgeState()
+        self.pins: Counter[Digest] = Counter()
+        """Blobs that a staging under way counts on."""
+        self._edge = edge
+        self._clock = clock
+        self._manifests: dict[str, Manifest] = {}
+
+    def load(self) -> Mapping[str, str]:
+        """Read what the disk holds; return sentences, by site, about what should be served and cannot be read.
+
+        Raises SchemaError if the state is of an unknown form: then nothing may be changed.
+        """
+        self.state = self.disk.load()
+        problems: dict[str, str] = {}
+        for key in list(self.disk.staged()):
+            site, release = key
+            try:
+                manifest = self.disk.manifest(release)
+            except EdgewardError as error:
+                self._drop_broken(key)
+                if self.live.get(site) == release:
+                    problems[site] = f"site {site} cannot be served from this edge's own disk: {error.message}"
+                continue
+            self.staged[key] = manifest.settings.hostnames
+            if self.live.get(site) == release:
+                self._manifests[site] = manifest
+        for site, release in self.live.items():
+            if (site, release) not in self.staged:
+                problems.setdefault(site, f"release {release[:12]} of site {site} is no longer on this edge's own disk")
+                self._forget(site)
+        return problems
+
+    @property
+    def live(self) -> Mapping[str, Digest]:
+        """The release that is served, by site."""
+        return {site: served.release for site, served in self.state.sites.items()}
+
+    def manifest_of(self, site: str) -> Manifest:
+        """Return the manifest of the release that is served for a site."""
+        return self._manifests[site]
+
+    async def view(self, serve: Mapping[str, Digest]) -> ServedView:
+        """Return what an engine serves when these releases, all staged, are served."""
+        sites: list[ServedSite] = []
+        for site, release in sorted(serve.items()):
+            manifest = self._manifests.get(site)
+            if manifest is None or manifest.release != release:
+                manifest = await asyncio.to_thread(self.disk.manifest, release)
+            self.disk.prepare_site(site)
+            sites.append(ServedSite(manifest, self.disk.tree((site, release)), self.disk.kept(site).path))
+        return ServedView(self._edge, tuple(sites))
+
+    def note_served(self, view: ServedView, because_left: Mapping[str, Digest]) -> None:
+        """Write down that `view` is served now; because_left: the release that each switched site was served from."""
+        now = self._clock()
+        sites: dict[str, ServedRelease] = {}
+        for served in view.sites:
+            name, release = served.manifest.settings.name, served.manifest.release
+            known = self.state.sites.get(name)
+            if known is None or known.release != release:
+                left = known.left if known else ()
+                if name in because_left:
+                    left = (*left, (because_left[name], now))
+                known = ServedRelease(release, now, left)
+            sites[name] = known
+        self._manifests = {served.manifest.settings.name: served.manifest for served in view.sites}
+        self._save(replace(self.state, sites=sites))
+
+    def note_purged(self, keys: Iterable[str]) -> None:
+        """Write down which purge orders, of those that stand, are carried out here."""
+        if frozenset(keys) != self.state.purged:
+            self._save(replace(self.state, purged=frozenset(keys)))
+
+    async def link(self, key: ReleaseKey, manifest: Manifest, packed: bytes) -> None:
+        """Stage a release whose blobs are all here: manifest, tree, assets; durable when this returns.
+
+        Raises CorruptionError if a blob is missing, DiskError.
+        """
+        async with self.writing:
+            await asyncio.to_thread(self.disk.save_manifest, manifest.release, packed)
+            self.disk.prepare_site(key[0])
+            await asyncio.to_thread(tree.stage, manifest, self.disk.blobs, self.disk.tree(key))
+            self.staged[key] = manifest.settings.hostnames
+        await self.keep(key[0])
+
+    async def unstage(self, key: ReleaseKey) -> None:
+        """Take the trees of a release away. Its manifest and blobs stay for `sweep` to judge."""
+        self.staged.pop(key, None)
+        async with self.writing:
+            await asyncio.to_thread(tree.unstage, self.disk.tree(key))
+        await self.keep(key[0])
+
+    async def keep(self, site: str, *, without: frozenset[Digest] = frozenset()) -> bool:
+        """Bring the kept folder of a site up to date; returns whether it changed.
+
+        It holds the immutable assets of every staged release, and those of releases that were served until
+        `keep_assets_days` after they left. without: digests that must not be in it.
+        """
+        async with self.writing:
+            served = self.state.sites.get(site)
+            staged = [release for name, release in sorted(self.staged) if name == site]
+            if not staged and served is None:
+                await asyncio.to_thread(self.disk.forget_site, site)
+                return True
+            changed = await asyncio.to_thread(self._keep, site, staged, served, without)
+        if served is not None and served.left:
+            noted = replace(served, left=tuple(item for item in self.state.sites[site].left if item not in served.left))
+            self._save(replace(self.state, sites={**self.state.sites, site: noted}))
+        return changed
+
+    def _keep(self, site: str, staged: list[Digest], served: ServedRelease | None, without: frozenset[Digest]) -> bool:
+        now = self._clock()
+        folder = self.disk.kept(site)
+        before = folder.assets()
+        wanted = {path: asset for path, asset in before.items() if asset.until is not None and asset.until > now}
+        live = None if served is None else served.release
+        for release in sorted(staged, key=lambda release: release == live):
+            for entry in _assets(self.disk.manifest(release)):
+                known = wanted.get(entry.path)
+                wanted[entry.path] = KeptAsset(entry, known.until if known else None)
+        for release, at in () if served is None else served.left:
+            if self.disk.has_manifest(release):
+                manifest = self.disk.manifest(release)
+                until = at + manifest.settings.keep_assets_days * _DAY
+                for entry in _assets(manifest):
+                    known = wanted.get(entry.path)
+                    wanted[entry.path] = KeptAsset(known.entry if known else entry, until)
+        wanted = {path: asset for path, asset in wanted.items() if not _digests([asset.entry]) & without}
+        if wanted == before:
+            return False
+        folder.write(wanted, self.disk.blobs)
+        return True
+
+    async def mend(self, digests: frozenset[Digest]) -> int:
+        """Link anew every file that is made of one of these blobs, which were unsound and are here again.
+
+        Returns how many. Raises CorruptionError, DiskError.
+        """
+        if not digests:
+            return 0
+        async with self.writing:
+            return await asyncio.to_thread(self._mend, digests)
+
+    def _mend(self, digests: frozenset[Digest]) -> int:
+        count = 0
+        for key in list(self.staged):
+            count += tree.mend(self.disk.manifest(key[1]), self.disk.blobs, self.disk.tree(key), digests)
+        for site in self.disk.sites():
+            folder = self.disk.kept(site)
+            for asset in folder.assets().values():
+                for name, variant in tree.placements(asset.entry):
+                    if variant.digest in digests:
+                        target = Path(f"{folder.path}/{name}{asset.entry.path}")
+                        tree.place(self.disk.blobs, variant, asset.entry.modified, target)
+                        count += 1
+        return count
+
+    async def restore(self, key: ReleaseKey) -> tuple[int, Mapping[Digest, int]]:
+        """Put back files of a staged tree that are missing or were written to.
+
+        Returns how many, and the blobs (with sizes) that must be fetched again for the rest. Raises DiskError.
+        """
+        async with self.writing:
+            return await asyncio.to_thread(self._restore, key) if key in self.staged else (0, {})
+
+    def _restore(self, key: ReleaseKey) -> tuple[int, dict[Digest, int]]:
+        count, unsound, root = 0, dict[Digest, int](), self.disk.tree(key)
+        for entry in self.disk.manifest(key[1]).entries:
+            for folder, variant in tree.placements(entry):
+                target = Path(f"{root}/{folder}{entry.path}")
+                if is_untouched(target, entry.modified, variant.size):
+                    continue
+                if self.disk.blobs.untouched(variant.digest, entry.modified, variant.size):
+                    tree.place(self.disk.blobs, variant, entry.modified, target)
+                    count += 1
+                else:
+                    unsound[variant.digest] = variant.size
+        return count, unsound
+
+    async def tainted(self, order: PurgeOrder, created: Mapping[ReleaseKey, int]) -> frozenset[ReleaseKey]:
+        """Return the staged releases that an order forbids: no younger than it, and holding one of its digests.
+
+        created: when each release was pushed, as far as the store knows; one without a record counts as old.
+        """
+        forbidden = frozenset(order.digests)
+        return frozenset(
+            [
+                key
+                for key in list(self.staged)
+                if key[0] == order.site
+                and created.get(key, 0) <= order.at
+                and await asyncio.to_thread(self._holds, key[1], forbidden)
+            ]
+        )
+
+    def _holds(self, release: Digest, digests: frozenset[Digest]) -> bool:
+        return any(variant.digest in digests for variant in self.disk.manifest(release).blobs())
+
+    def needed(self) -> frozenset[Digest]:
+        """Return every blob that a manifest or a kept folder on this disk names. Slow: call it in a thread.
+
+        Raises CorruptionError, SchemaError for what cannot be read: then nobody knows what is needed.
+        """
+        found: set[Digest] = set()
+        for release in list(self.disk.manifests()):
+            found.update(variant.digest for variant in self.disk.manifest(release).blobs())
+        for site in self.disk.sites():
+            found |= _digests(asset.entry for asset in self.disk.kept(site).assets().values())
+        return frozenset(found)
+
+    @asynccontextmanager
+    async def pinned(self, digests: frozenset[Digest]) -> AsyncIterator[None]:
+        """Keep these blobs from being swept while the context lasts."""
+        async with self.writing:  # a sweep that is removing blobs now ends first
+            self.pins.update(digests)
+        try:
+            yield
+        finally:
+            self.pins.subtract(digests)
+            for digest in digests:
+                if self.pins[digest] <= 0:
+                    del self.pins[digest]
+
+    def site_status(self) -> Mapping[str, SiteStatus]:
+        """Return what the edge reports of each site that it holds something of."""
+        found: dict[str, list[Digest]] = {site: [] for site in self.state.sites}
+        for site, release in sorted(self.staged):
+            found.setdefault(site, []).append(release)
+        return {
+            site: SiteStatus(
+                live=served.release if (served := self.state.sites.get(site)) else None,
+                since=served.since if served else 0,
+                staged=tuple(releases),
+            )
+            for site, releases in found.items()
+        }
+
+    def _save(self, state: EdgeState) -> None:
+        self.disk.save(state)
+        self.state = state
+
+    def _forget(self, site: str) -> None:
+        sites = {name: served for name, served in self.state.sites.items() if name != site}
+        self.state = replace(self.state, sites=sites)
+
+    def _drop_broken(self, key: ReleaseKey) -> None:
+        """Take away a release whose manifest cannot be read, so that it is staged anew."""
+        self.disk.remove_manifest(key[1])
+        tree.unstage(self.disk.tree(key))
+
+
+def _assets(manifest: Manifest) -> Iterable[Entry]:
+    return (entry for entry in manifest.entries if is_immutable(manifest.settings, entry.path))
+
+
+def _digests(entries: Iterable[Entry]) -> frozenset[Digest]:
+    return frozenset(variant.digest for entry in entries for variant in entry.variants)

@@ -1,0 +1,200 @@
+"""What the edge says of itself: its status in the store, and the health file that the HTTP engine serves."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from edgeward import __version__
+from edgeward.core.fleet import EdgeRecord, EdgeStatus
+from edgeward.edge.agent import Agent
+from edgeward.edge.conditions import Conditions
+from edgeward.edge.disk import write_durably
+from edgeward.edge.gather import StoreView
+from edgeward.edge.holdings import Holdings
+from edgeward.edge.scrub import Scrub
+from edgeward.edge.settings import EdgeSettings
+from edgeward.edge.switching import Switching
+from edgeward.errors import ConflictError, EdgewardError, StoreError
+from edgeward.store.connection import Store
+
+_LOG = logging.getLogger("edgeward.edge")
+_EVERY = 2.0
+_HEALTH_SCHEMA = [1, 0]
+
+
+class Report:
+    """Writes the status and the health file at every change and every two seconds."""
+
+    def __init__(
+        self,
+        settings: EdgeSettings,
+        store: Store,
+        *,
+        view: StoreView,
+        holdings: Holdings,
+        agent: Agent,
+        switching: Switching,
+        scrub: Scrub,
+        conditions: Conditions,
+        clock: Callable[[], int],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._view = view
+        self._holdings = holdings
+        self._agent = agent
+        self._switching = switching
+        self._scrub = scrub
+        self._conditions = conditions
+        self._clock = clock
+        self._started = clock()
+        self._lost_since: int | None = None
+        self._not_ready_since: int | None = None
+        self._events = (agent.changed, scrub.changed, conditions.listen())
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why this edge is not ready; empty when it is."""
+        rot = (f"{len(self._scrub.rotten)} blobs have rotted on its disk",) if self._scrub.rotten else ()
+        engine = () if self._switching.answering else ("its HTTP engine does not answer",)
+        return (*rot, *engine, *self._agent.why_not_ready())
+
+    def status(self) -> EdgeStatus:
+        """Return what the edge reports now."""
+        return EdgeStatus(
+            edge=self._settings.name,
+            version=__version__,
+            engine=self._switching.engine.name,
+            ready=not self.reasons,
+            generation=self._switching.engine.generation,
+            started=self._started,
+            at=self._clock(),
+            sites=self._holdings.site_status(),
+            purged=self._agent.carried_out,
+            problems=self._conditions.sentences,
+            disk_free=self._holdings.disk.free(),
+            blobs=self._scrub.progress.total,
+        )
+
+    def health(self) -> Mapping[str, Any]:
+        """Return what /.well-known/edgeward/health says (docs/formats.md)."""
+        status = self.status()
+        return {
+            "schema": _HEALTH_SCHEMA,
+            "edge": status.edge,
+            "location": self._settings.location,
+            "version": status.version,
+            "engine": status.engine,
+            "generation": status.generation,
+            "ready": status.ready,
+            "because": list(self.reasons),
+            "problems": list(status.problems),
+            "store": {"connected": self._view.connected, "lost_since": self._lost_since},
+            "sites": {
+                name: {"live": site.live, "since": site.since, "staged": list(site.staged)}
+                for name, site in status.sites.items()
+            },
+            "started": status.started,
+            "updated": status.at,
+        }
+
+    async def write_health_for_ever(self) -> None:
+        """Write the health file at every change and every two seconds, until cancelled."""
+        while True:
+            self._watch_the_clock()
+            data = json.dumps(self.health(), ensure_ascii=False, separators=(",", ":")).encode()
+            try:
+                write_durably(self._holdings.disk.health, data + b"\n", sync=False)
+            except EdgewardError as error:
+                self._conditions.set("health file", error.message, now=self._clock())
+            await self._change()
+
+    async def send_status_for_ever(self) -> None:
+        """Put the status into the store while it can be reached, until cancelled."""
+        sent: EdgeStatus | None = None
+        sent_at = float("-inf")
+        loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        while True:
+            status = self.status()
+            same = sent is not None and _essence(sent) == _essence(status)
+            if self._store.connected and (not same or loop.time() - sent_at >= _EVERY):
+                try:
+                    await self._store.status.put(status.edge, status.to_bytes(), deadline=_EVERY)
+                    sent, sent_at = status, loop.time()
+                except StoreError as error:
+                    _LOG.debug("the status could not be sent: %s", error.message)
+            try:
+                async with asyncio.timeout(_EVERY / 2):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+            self._wake.clear()
+
+    async def introduce(self) -> None:
+        """Have a record of this edge in the store: made if there is none, its place and addresses kept up to date.
+
+        Weight and drain are the operator's and are not touched. Tries until it is done; raises nothing.
+        """
+        while True:
+            await self._store.wait_connected(float("inf"))
+            try:
+                await self._introduce()
+            except ConflictError:
+                continue
+            except EdgewardError as error:
+                _LOG.debug("the record of this edge could not be written: %s", error.message)
+                await asyncio.sleep(_EVERY)
+                continue
+            return
+
+    async def _introduce(self) -> None:
+        name, location, addresses = self._settings.name, self._settings.location, self._settings.addresses
+        found = await self._store.edges.get(name)
+        if found is None:
+            await self._store.edges.create(name, EdgeRecord(name, location, addresses).to_bytes())
+            return
+        known = EdgeRecord.from_bytes(found.value)
+        mine = EdgeRecord(name, location, addresses, known.roles, known.weight, known.drained)
+        if mine != known:
+            await self._store.edges.update(name, mine.to_bytes(), found.revision)
+
+    async def _change(self) -> None:
+        """Wait for a change, two seconds at most, and tell the sender of the status."""
+        waits = [asyncio.ensure_future(event.wait()) for event in self._events]
+        try:
+            await asyncio.wait(waits, timeout=_EVERY, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        for event in self._events:
+            event.clear()
+        self._wake.set()
+
+    def _watch_the_clock(self) -> None:
+        """Turn what has lasted too long into conditions."""
+        now, after = self._clock(), self._settings.limits.stale_after
+        self._lost_since = None if self._view.connected else self._lost_since or now
+        lost = None
+        if self._lost_since is not None and now - self._lost_since >= min(after, 2):
+            lost = "the state store cannot be reached; everything is served from this edge's own disk"
+        self._conditions.set("store", lost, now=now)
+        reasons = self.reasons
+        self._not_ready_since = (self._not_ready_since or now) if reasons else None
+        out = None
+        if self._not_ready_since is not None and (self._scrub.rotten or now - self._not_ready_since >= after):
+            out = "this edge is out: " + "; ".join(reasons)
+        self._conditions.set("out", out, now=now)
+        free, reserve = self._holdings.disk.free(), self._settings.limits.disk_reserve
+        full = None
+        if free < reserve:
+            full = f"the disk of {self._holdings.disk.path} is below its reserve: nothing new is staged"
+        self._conditions.set("disk", full, now=now)
+
+
+def _essence(status: EdgeStatus) -> tuple[object, ...]:
+    """Return what makes two statuses different enough to send the second at once."""
+    sites = tuple(sorted((name, site.live, site.staged) for name, site in status.sites.items()))
+    return status.ready, status.generation, sites, status.purged, status.problems

@@ -1,0 +1,99 @@
+"""The HTTP engine as the agent uses it: one call at a time, whole views, the last good one kept."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+from edgeward.core.plan import Switch
+from edgeward.edge.conditions import Conditions
+from edgeward.edge.holdings import Holdings
+from edgeward.errors import ServeError
+from edgeward.serve.engine import Engine
+
+_LOG = logging.getLogger("edgeward.edge")
+_TEND_EVERY = 2.0
+_MISSES = 2
+"""Checks in a row that the engine may leave unanswered before it is started again."""
+
+
+class Switching:
+    """Keeps the engine serving what `holdings` says is served."""
+
+    def __init__(
+        self, engine: Engine, holdings: Holdings, conditions: Conditions, *, delay: float, clock: Callable[[], int]
+    ) -> None:
+        self.engine = engine
+        self.answering = False
+        """Whether the engine answered when it was last asked."""
+        self._holdings = holdings
+        self._conditions = conditions
+        self._delay = delay
+        self._clock = clock
+        self._busy = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Serve what the disk says is served; an engine that runs already is adopted. Raises ServeError, EngineMissing.
+
+        Whatever is wrong with one site's release leaves the others on the air.
+        """
+        async with self._busy:
+            view = await self._holdings.view(self._holdings.live)
+            await self.engine.start(view)
+            self.answering = True
+        _LOG.info("serving %d sites from this edge's own disk", len(view.sites))
+
+    async def switch(self, switches: Sequence[Switch]) -> Mapping[str, str]:
+        """Make the switches as one; if the engine refuses, make those that it takes. Returns the refusals by site."""
+        if self._delay:
+            await asyncio.sleep(self._delay)
+        async with self._busy:
+            return await self._switch(list(switches))
+
+    async def _switch(self, switches: list[Switch]) -> dict[str, str]:
+        serve = dict(self._holdings.live)
+        for change in switches:
+            if change.new is None:
+                serve.pop(change.site, None)
+            else:
+                serve[change.site] = change.new
+        view = await self._holdings.view(serve)
+        try:
+            generation = await self.engine.activate(view)
+        except ServeError as error:
+            if len(switches) == 1:
+                _LOG.warning("the HTTP engine refuses the switch of site %s: %s", switches[0].site, error.message)
+                return {switches[0].site: error.message}
+            half = len(switches) // 2
+            return {**await self._switch(switches[:half]), **await self._switch(switches[half:])}
+        self._holdings.note_served(view, {change.site: change.old for change in switches if change.old is not None})
+        for change in switches:
+            new = change.new[:12] if change.new else "nothing"
+            _LOG.info("site %s: %s is live, generation %d (%s)", change.site, new, generation, change.because)
+            await self._holdings.keep(change.site)
+        return {}
+
+    async def refresh(self) -> None:
+        """Make the engine open every file anew: what it holds open may have been replaced. Raises ServeError."""
+        async with self._busy:
+            await self.engine.activate(await self._holdings.view(self._holdings.live))
+
+    async def tend(self) -> None:
+        """Ask the engine for ever whether it answers, and start it again when it does not."""
+        misses = 0
+        while True:
+            await asyncio.sleep(_TEND_EVERY)
+            async with self._busy:
+                misses = 0 if await self.engine.healthy() else misses + 1
+                self.answering = misses < _MISSES
+                if self.answering:
+                    self._conditions.set("engine", None, now=self._clock())
+                    continue
+                sentence = f"the HTTP engine ({self.engine.name}) does not answer; starting it again"
+                self._conditions.set("engine", sentence, now=self._clock())
+                try:
+                    await self.engine.start(await self._holdings.view(self._holdings.live))
+                except ServeError as error:
+                    sentence = f"the HTTP engine ({self.engine.name}) cannot be started: {error.message}"
+                    self._conditions.set("engine", sentence, now=self._clock())
+                else:
+                    misses = 0

@@ -1,0 +1,97 @@
+"""edge.toml: every problem at once, with its line and the nearest known name; defaults that fit a real edge."""
+
+from pathlib import Path
+
+import pytest
+
+from edgeward.edge.settings import parse_settings, read_settings
+from edgeward.errors import DiskError, InputError
+
+LEAST = 'name = "fra"\nlocation = "fra"\ndata = "state"\naddresses = "192.0.2.1"\n'
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        parse_settings(text)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_the_least_that_is_needed() -> None:
+    """Name, place, folder, addresses and a store: all else has a default; relative paths are relative to the file."""
+    settings = parse_settings(LEAST + '[store]\nurl = "nats://192.0.2.9:4222"\n', folder=Path("/etc/edgeward"))
+    assert settings.data == Path("/etc/edgeward/state")
+    assert settings.location == "FRA"
+    assert settings.http.listen == ("192.0.2.1",)
+    assert (settings.http.port, settings.http.engine) == (80, "nginx")
+    assert settings.store.token_file is None
+    assert settings.state is None
+    assert settings.webhook is None
+    assert settings.metrics is None
+
+
+def test_the_state_role_is_its_own_store() -> None:
+    """An edge with [state] needs no [store]: it talks to its own server, with a token of its own making."""
+    settings = parse_settings(LEAST + '[state]\nport = 5222\nlisten = "0.0.0.0"\n', folder=Path("/e"))
+    assert settings.store.url == "nats://127.0.0.1:5222"
+    assert settings.store.token_file == Path("/e/state/state/token")
+    assert settings.state is not None
+    assert settings.state.data == Path("/e/state/state")
+
+
+def test_every_problem_at_once() -> None:
+    """All that is wrong is reported in one go, each with its line, and unknown names with the nearest known one."""
+    found = problems(
+        'nam = "fra"\nlocation = "FRAX"\ndata = "x"\naddresses = ["1.2.3", 5]\n'
+        '[htp]\nport = 3\n[http]\nprt = 4\nport = 99999\nengine = "apache"\n[limits]\ndisk_reserve = "1 GB"\n'
+    )
+    assert found == [
+        "edge.toml: name is missing",
+        "edge.toml: there is no [store] with the url of the state store, and no [state] to run one here",
+        "edge.toml:1: unknown key nam; did you mean name?",
+        "edge.toml:2: location: must be the three-letter code of an airport (FRA, IAD, SYD), got 'FRAX'",
+        "edge.toml:4: addresses: must be a text that is not empty, got 5",
+        "edge.toml:5: unknown table [htp]; did you mean http?",
+        "edge.toml:8: unknown key prt in [http]; did you mean port?",
+        "edge.toml:9: port: must be a whole number from 1 to 65,535, got 99999",
+        "edge.toml:10: engine: must be one of nginx, preview, got 'apache'",
+        "edge.toml:12: disk_reserve: must be a number of bytes or a text such as \"512 MiB\", got '1 GB'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ('[store]\nurl = "http://x"\n', "url: must be a URL such as nats://192.0.2.1:4222, got 'http://x'"),
+        ('[store]\nurl = "nats://token@x:1"\n', "url: must not hold the token; put that into a file and name it as"),
+        ('[state]\n[metrics]\nlisten = "9145"\n', 'listen: must be an address and a port such as "127.0.0.1:9145"'),
+        ('[state]\n[alerts]\nwebhook = "ftp://x"\n', "webhook: must be an http or https URL"),
+        ('[state]\n[alerts]\nwebhook_file = "/nowhere/x"\n', "webhook_file: /nowhere/x does not hold a URL"),
+        ('[state]\n[http]\nlisten = ["::1", "0:0::1"]\n', "listen: names an address twice: ::1, ::1"),
+        ("[state]\nport = true\n", "port: must be a whole number from 1 to 65,535, got True"),
+        ("state = 5\n", "state must be a table: [state]"),
+    ],
+)
+def test_one_problem(more: str, sentence: str) -> None:
+    """Each kind of wrong value has its own sentence, which never repeats a secret."""
+    found = problems(LEAST + more)
+    assert any(sentence in problem for problem in found)
+
+
+def test_not_toml() -> None:
+    """A file that is not TOML is refused with the parser's line."""
+    (problem,) = problems('name = "fra\n')
+    assert problem.startswith("edge.toml:1: not TOML")
+
+
+def test_a_webhook_may_stand_in_a_file(tmp_path: Path) -> None:
+    """webhook_file keeps a secret URL out of the settings."""
+    (tmp_path / "hook").write_text("https://hooks.example/abc\n")
+    settings = parse_settings(LEAST + '[state]\n[alerts]\nwebhook_file = "hook"\n', folder=tmp_path)
+    assert settings.webhook == "https://hooks.example/abc"
+
+
+def test_a_missing_file_is_a_disk_error(tmp_path: Path) -> None:
+    """No settings file: the sentence names it and the hint says how to name another."""
+    with pytest.raises(DiskError, match="cannot be read") as caught:
+        read_settings(tmp_path / "edge.toml")
+    assert caught.value.hint == "edgeward edge run --config FILE"
