@@ -145,7 +145,10 @@ class PurgeOrder(_Record):
 
 @dataclass(frozen=True, slots=True)
 class EdgeRecord(_Record):
-    """An edge as the operator describes it: location (IATA code or free text), the addresses that readers use."""
+    """An edge as the operator describes it: location (IATA code or free text), the addresses that readers use.
+
+    port: where it answers plain HTTP on these addresses.
+    """
 
     name: str
     location: str
@@ -153,6 +156,7 @@ class EdgeRecord(_Record):
     roles: tuple[str, ...] = ("http",)
     weight: int = 100
     drained: bool = False
+    port: int = 80
 
     @classmethod
     def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:
