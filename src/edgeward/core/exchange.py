@@ -4,7 +4,7 @@ Text is an image of wire bytes: each character is one byte (latin-1), so that no
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -22,13 +22,12 @@ _PORT: Final = re.compile(r":(?P<port>[1-9][0-9]{0,4})\Z")
 class Request:
     """What a client sent.
 
-    host: name from the Host field, lower case, no port, no trailing dot (see `parse_host`); "" if there was none (which
-    HTTP/1.0 allows). target: the raw request-target. headers: names as sent. port: from the Host field, kept in
-    redirects.
+    host, port: from the Host field by `host_of`; host "" if there was none, which HTTP/1.0 allows; None if it is not
+    legal, which is answered 400. The port is kept in redirects. target: the raw request-target. headers: names as sent.
     """
 
     method: str
-    host: str
+    host: str | None
     target: str
     headers: tuple[tuple[str, str], ...] = ()
     scheme: Scheme = "http"
@@ -82,6 +81,16 @@ class Host:
 
     name: str
     port: int | None
+
+
+def host_of(fields: Sequence[str], *, http_1_0: bool = False) -> Host | None:
+    """Return what the Host fields of a request name (RFC 9112 section 3.2); None unless there is one, and it is legal.
+
+    http_1_0: the request may have no Host; then the name is "".
+    """
+    if http_1_0 and not "".join(fields):
+        return Host("", None)
+    return parse_host(fields[0]) if len(fields) == 1 else None
 
 
 def parse_host(field: str) -> Host | None:

@@ -35,7 +35,7 @@ text/x-sh sh
 text/turtle ttl
 text/n3 n3
 text/cache-manifest appcache
-text/xml xml xsl xslt xsd rng
+application/xml xml xsl xslt xsd rng
 text/yaml yaml yml
 application/toml toml
 application/json json map topojson webapp
@@ -192,7 +192,7 @@ model/vrml wrl
 # Compressible though neither text nor named +xml or +json. (WOFF, images, audio, video and archives are compressed.)
 _COMPRESSIBLE: Final = frozenset({
     "application/json", "application/json5", "application/jsonl", "application/wasm", "application/toml",
-    "application/sql", "application/graphql", "application/xml-dtd", "application/rtf", "application/postscript",
+    "application/sql", "application/graphql", "application/xml", "application/xml-dtd", "application/rtf", "application/postscript",
     "application/vnd.apple.mpegurl", "application/x-subrip", "application/x-tex", "application/x-bibtex",
     "application/x-ns-proxy-autoconfig", "application/x-pem-file", "application/vnd.ms-fontobject",
     "application/x-font-bdf", "application/x-tar", "application/x-sqlite3", "application/protobuf",

@@ -19,7 +19,18 @@ from edgeward.core.rulebook import Asked, Hit, RuleSet, is_redirect
 from edgeward.core.urls import INDEX, Redirect, find, find_entry, nearest_error_pages
 from edgeward.core.view import LiveSite, View, make_view
 
-__all__ = ["BlobBody", "LiveSite", "Request", "Response", "View", "make_view", "refuse", "resolve"]
+__all__ = [
+    "BlobBody",
+    "LiveSite",
+    "Request",
+    "Response",
+    "View",
+    "is_reserved",
+    "make_view",
+    "refuse",
+    "reserved",
+    "resolve",
+]
 
 ALLOW: Final = "GET, HEAD, OPTIONS"
 RESERVED: Final = ("/.well-known/acme-challenge/", "/.well-known/edgeward/")
@@ -37,6 +48,8 @@ def resolve(view: View, request: Request) -> Response:
     if target is Invalid.MALFORMED:
         return refuse(view, request, 400)
     host = request.host
+    if host is None:
+        return refuse(view, request, 400)
     if isinstance(target, Target) and target.host is not None:
         named = parse_host(target.host)
         if named is None:
@@ -66,6 +79,15 @@ def refuse(view: View, request: Request, status: int, site: LiveSite | None = No
     extra: Fields = [("Allow", ALLOW)] if status == 405 else []
     fields = [*_page_fields(status), *_defaults(view, site, request, NO_STORE), *extra]
     return Response(status, tuple(fields), b"" if request.method == "HEAD" else pages.page(status))
+
+
+def reserved(view: View, request: Request, media_type: str, body: bytes) -> Response:
+    """Return the answer with something of the edge's own at a reserved path (its health, a proof for a CA)."""
+    if request.method not in {"GET", "HEAD"}:
+        return refuse(view, request, 405)
+    fields = [("Content-Type", media_type), ("Content-Length", str(len(body)))]
+    fields.extend(_defaults(view, None, request, NO_STORE))
+    return Response(200, tuple(fields), b"" if request.method == "HEAD" else body)
 
 
 def _page_fields(status: int) -> Fields:
