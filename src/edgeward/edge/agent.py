@@ -21,6 +21,9 @@ from edgeward.errors import EdgewardError
 _LOG = logging.getLogger("edgeward.edge")
 _FIRST_PAUSE = 1
 _LONGEST_PAUSE = 60
+_LINGER = 30
+"""Seconds that a release which nobody wants any more stays staged: buckets are seen one by one, and a candidate may be
+gone a moment before the pointer that made it live is seen."""
 
 
 class Agent:
@@ -51,7 +54,8 @@ class Agent:
         self._rejected: dict[ReleaseKey, Failure] = {}
         self._tries: dict[ReleaseKey, int] = {}
         self._tainted: dict[str, frozenset[ReleaseKey]] = {}
-        self._examined: dict[str, tuple[ReleaseKey, ...]] = {}
+        self._examined: dict[str, tuple[object, ...]] = {}
+        self._unwanted: dict[ReleaseKey, int] = {}
         self._settled = False
         self._behind: Mapping[str, str] = {}
         self._behind_since: int | None = None
@@ -134,11 +138,17 @@ class Agent:
             done.add(order.key)
         if desired.orders or self._view.connected:
             self._holdings.note_purged(done)
-        for action in plan.unstage:
-            _LOG.info("unstaging release %s of site %s: %s", action.release[:12], action.site, action.because)
-            await self._holdings.unstage((action.site, action.release))
-        if plan.purge or plan.unstage:
+        if plan.purge:
             self._view.changed.set()
+        now = self._clock()
+        self._unwanted = {
+            (action.site, action.release): self._unwanted.get((action.site, action.release), now)
+            for action in plan.unstage
+        }
+        for action in plan.unstage:
+            if now - self._unwanted[action.site, action.release] >= _LINGER:
+                _LOG.info("unstaging release %s of site %s: %s", action.release[:12], action.site, action.because)
+                await self._holdings.unstage((action.site, action.release))
 
     async def _stop_stagings(self, site: str) -> None:
         """End what is under way for a site: it was begun before a purge order was known."""
@@ -166,9 +176,9 @@ class Agent:
             del self._tainted[gone], self._examined[gone]
         for key, order in desired.orders.items():
             staged = tuple(sorted(found for found in self._holdings.staged if found[0] == order.site))
-            if self._examined.get(key) != staged:
+            if self._examined.get(key) != (order, staged):
                 self._tainted[key] = await self._holdings.tainted(order, created)
-                self._examined[key] = staged
+                self._examined[key] = (order, staged)
 
     async def _stage(self, action: Stage, desired: Desired) -> None:
         record = action.record

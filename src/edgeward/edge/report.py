@@ -151,13 +151,14 @@ class Report:
             return
 
     async def _introduce(self) -> None:
-        name, location, addresses = self._settings.name, self._settings.location, self._settings.addresses
+        settings = self._settings
+        name, location, addresses, port = settings.name, settings.location, settings.addresses, settings.http.port
         found = await self._store.edges.get(name)
         if found is None:
-            await self._store.edges.create(name, EdgeRecord(name, location, addresses).to_bytes())
+            await self._store.edges.create(name, EdgeRecord(name, location, addresses, port=port).to_bytes())
             return
         known = EdgeRecord.from_bytes(found.value)
-        mine = EdgeRecord(name, location, addresses, known.roles, known.weight, known.drained)
+        mine = EdgeRecord(name, location, addresses, known.roles, known.weight, known.drained, port)
         if mine != known:
             await self._store.edges.update(name, mine.to_bytes(), found.revision)
 
