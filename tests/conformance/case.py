@@ -25,7 +25,7 @@ class Case:
     status: int
     serves: str | None = None
     to: str | None = None
-    fields: Mapping[str, str | None | re.Pattern[str] | list[str]] = field(default_factory=dict)
+    fields: Mapping[str, str | re.Pattern[str] | list[str] | None] = field(default_factory=dict)
     builtin: bool = False
 
 
@@ -42,7 +42,7 @@ def case(
     send: Mapping[str, str] | None = None,
     version: str = "1.1",
     builtin: bool = False,
-    **fields: str | None | re.Pattern[str] | list[str],
+    **fields: str | re.Pattern[str] | list[str] | None,
 ) -> Case:
     """Return a case. host "": the site's canonical one. Fields: names with `_` for `-`, any case."""
     ask = Ask(

@@ -1,4 +1,4 @@
-"""Sites for the conformance tests: from a few lines of text to a manifest, its blobs, and a tree that an engine serves."""
+"""Sites for the conformance tests: from a few lines of text to a manifest, its blobs, and a tree to serve."""
 
 import gzip
 import hashlib

@@ -35,7 +35,9 @@ def served(request) -> Iterator[Served]:
     sites = list({case.site.name: build(case.site) for case in CASES}.values())
     with running(request.param) as engine:
         engine.activate(Shelf(engine.folder).serve(EDGE, sites))
-        yield Served(engine, sites, view_of(EDGE, sites))
+        found = Served(engine, sites, view_of(EDGE, sites))
+        with found.wire:
+            yield found
 
 
 def decoded(got: Got) -> bytes:

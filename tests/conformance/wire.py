@@ -2,6 +2,7 @@
 
 import socket
 from dataclasses import dataclass, field
+from typing import Self
 
 from edgeward.core.exchange import Request, host_of
 
@@ -154,7 +155,7 @@ class Wire:
             self._socket = None
             self._buffer = b""
 
-    def __enter__(self) -> "Wire":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

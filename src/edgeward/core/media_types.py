@@ -192,7 +192,8 @@ model/vrml wrl
 # Compressible though neither text nor named +xml or +json. (WOFF, images, audio, video and archives are compressed.)
 _COMPRESSIBLE: Final = frozenset({
     "application/json", "application/json5", "application/jsonl", "application/wasm", "application/toml",
-    "application/sql", "application/graphql", "application/xml", "application/xml-dtd", "application/rtf", "application/postscript",
+    "application/sql", "application/graphql", "application/xml", "application/xml-dtd", "application/rtf",
+    "application/postscript",
     "application/vnd.apple.mpegurl", "application/x-subrip", "application/x-tex", "application/x-bibtex",
     "application/x-ns-proxy-autoconfig", "application/x-pem-file", "application/vnd.ms-fontobject",
     "application/x-font-bdf", "application/x-tar", "application/x-sqlite3", "application/protobuf",

@@ -33,7 +33,7 @@ HEADERS = Site(
         "/cors/font.woff2",
         "/twice/x.txt",
         "/glob/a.min.js",
-    ),  # fmt: skip
+    ),
     redirects="/old /about\n/went /gone.html 410\n/law 451\n/rw /about 200\n/forced-out https://other.test/ 302!\n",
     headers="""\
 # a comment
@@ -165,7 +165,7 @@ DEFAULTS = Site(
         "/dump.sql": b"select 1;\n" * 100,
         "/dump.sql.gz": b"a user's own gz, which is no variant of ours" * 9,
         "/dump.sql.br": b"a user's own br" * 30,
-    },  # fmt: skip
+    },
     kept={"/assets/app.0a1b2c3d.js": b"old()" * 99, "/only/kept.0a1b2c3d.css": b"k{}" * 99},
 )
 PATTERNS = Site(
@@ -208,7 +208,7 @@ CASES: list[Case] = [
     case("dollars arrive", HEADERS, "/signs.txt", x_dollar="$uri $1 ${host} $$"),
     case("quotes arrive", HEADERS, "/signs.txt", x_quotes="\"double\" 'single' `back`"),
     case("braces and semicolons arrive", HEADERS, "/signs.txt", x_braces="{a; b} } {"),
-    case("backslashes arrive", HEADERS, "/signs.txt", x_backslash="\\a\\n\\\" \\\\"),
+    case("backslashes arrive", HEADERS, "/signs.txt", x_backslash='\\a\\n\\" \\\\'),
     case("a hash in a value is no comment", HEADERS, "/signs.txt", x_hash="a # not a comment"),
     case("percent signs arrive", HEADERS, "/signs.txt", x_percent="%20 %zz %"),
     case("words that nothing binds stay", HEADERS, "/signs.txt", x_word="a :word and :splat stay; 12:30:45"),

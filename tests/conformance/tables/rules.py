@@ -24,7 +24,7 @@ RULES = Site(
         "/masked/inner.html",
         "/gift.html",
         "/-/odd:name.txt",
-    ),  # fmt: skip
+    ),
     redirects="""\
 # comments and blanks\t
 
