@@ -78,7 +78,7 @@ class Batches:
         inbox = session.expect(queue.put_nowait)
         request = {"multi_last": subjects, "batch": len(subjects), "max_bytes": MOST_BYTES}
         try:
-            await session.client.publish(f"$JS.API.DIRECT.GET.{BLOBS}", json.dumps(request).encode(), reply=inbox)
+            await session.send(f"$JS.API.DIRECT.GET.{BLOBS}", json.dumps(request).encode(), reply=inbox)
             while True:
                 try:
                     async with asyncio.timeout(self._patience):

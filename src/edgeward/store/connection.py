@@ -8,8 +8,9 @@ from edgeward.store.blobs import Blobs
 from edgeward.store.buckets import Bucket
 from edgeward.store.events import Events
 from edgeward.store.jetstream import JetStream
-from edgeward.store.layout import BUCKETS, stream_configs
+from edgeward.store.layout import BUCKETS
 from edgeward.store.link import DEADLINE, Link, StoreAddress
+from edgeward.store.prepare import prepare
 
 __all__ = ["Store", "StoreAddress", "open_store"]
 
@@ -54,8 +55,7 @@ class Store:
 
         replicas: servers that hold each message; None keeps what there is (1 for what is new).
         """
-        for config in stream_configs():
-            await self.jetstream.ensure_stream(config, replicas=replicas)
+        await prepare(self.jetstream, replicas=replicas)
 
     async def run(self) -> None:
         """Keep the connections until cancelled."""

@@ -89,7 +89,8 @@ BUCKETS: Final = {
 def blobs_config() -> dict[str, Any]:
     """Return the JetStream configuration of the stream of blobs.
 
-    One message for each subject and the second one refused: that makes puts idempotent.
+    One message for each subject and the second one refused: that makes puts idempotent. Its size is limited by the
+    machine that runs the server (`max_bytes` is not here), so that small values still find room when blobs do not.
     """
     return {
         "name": BLOBS,
@@ -101,7 +102,6 @@ def blobs_config() -> dict[str, Any]:
         "discard_new_per_subject": True,
         "max_msgs_per_subject": 1,
         "max_msgs": -1,
-        "max_bytes": -1,
         "allow_direct": True,
         "mirror_direct": False,
         "max_msg_size": CHUNK + 4096,

@@ -81,6 +81,14 @@ class Session:
     async def begin(self) -> None:
         """Subscribe to the one subject that all replies come to."""
         await self.client.subscribe(f"{self._prefix}*", cb=self._receive)
+        heed()
+
+    async def send(
+        self, subject: str, payload: bytes, *, reply: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Send without waiting for an answer. Raises what nats-py raises."""
+        await self.client.publish(subject, payload, reply=reply, headers=dict(headers) if headers else None)
+        heed()
 
     async def _receive(self, msg: Msg) -> None:
         reply = self._replies.get(msg.subject)
@@ -120,7 +128,7 @@ class Session:
 
         inbox = self.expect(reply)
         try:
-            await self.client.publish(subject, payload, reply=inbox, headers=dict(headers) if headers else None)
+            await self.send(subject, payload, reply=inbox, headers=headers)
             msg = await future
         finally:
             self.forget(inbox)
@@ -158,6 +166,7 @@ class Link:
         """Keep the connection until cancelled."""
         pause = _FIRST_PAUSE
         while True:
+            heed()
             session = await self._connect()
             if session is None:
                 await asyncio.sleep(pause)
@@ -206,6 +215,7 @@ class Link:
                     error_cb=on_error,
                     closed_cb=on_closed,
                 )
+                heed()
                 await session.begin()
         except (nats.errors.Error, OSError, TimeoutError, Lost) as error:
             cause = last[-1] if isinstance(error, nats.errors.NoServersError) and last else error
@@ -270,6 +280,13 @@ class Link:
             with wall(self.address.url, what):
                 raise
             raise AssertionError from error
+
+
+def heed() -> None:
+    """Raise the cancellation that nats-py may have swallowed just now (its flush and its close catch them)."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _close(client: Client) -> None:

@@ -19,7 +19,7 @@ from edgeward.errors import StoreError, StoreUnavailable
 from edgeward.store.errors import wall
 from edgeward.store.jetstream import JetStream
 from edgeward.store.layout import SECOND
-from edgeward.store.link import DEADLINE, Lost, Session
+from edgeward.store.link import DEADLINE, Lost, Session, heed
 
 HEARTBEAT: Final = 2.0
 """Seconds between signs of life of the server on a quiet stream; three missed ones end the replay."""
@@ -136,6 +136,7 @@ async def open_replay(
             try:
                 with wall(link.address.url, what):
                     subscription = await session.client.subscribe(inbox, cb=receive)
+                    heed()
             except BaseException:
                 session.forget(lost)
                 raise
@@ -169,4 +170,4 @@ async def open_replay(
                 async with asyncio.timeout(1.0):
                     await subscription.unsubscribe()
                     # No answer is waited for: a consumer without a listener goes by itself after a minute.
-                    await session.client.publish(f"$JS.API.CONSUMER.DELETE.{stream}.{name}", json.dumps({}).encode())
+                    await session.send(f"$JS.API.CONSUMER.DELETE.{stream}.{name}", json.dumps({}).encode())

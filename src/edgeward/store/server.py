@@ -1,0 +1,206 @@
+"""The state server: `nats-server` as one child process, started again when it ends, stopped with us."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import Final, Self
+
+from edgeward.errors import EdgewardError, StoreError, StoreFull, StoreUnavailable
+from edgeward.store.errors import FULL_HINT
+from edgeward.store.jetstream import JetStream
+from edgeward.store.link import Link, StoreAddress
+from edgeward.store.prepare import prepare
+from edgeward.store.program import ServerFolder, ServerSettings, check_port, command, free_port, stop_leftover
+
+__all__ = ["ServerSettings", "StateServer"]
+
+log = logging.getLogger(__name__)
+
+READY_DEADLINE: Final = 60.0
+"""Seconds until a server that was started must answer JetStream requests (it reads its files first)."""
+
+_STOP_PATIENCE: Final = 10.0
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 5.0
+_HEALTHY_AFTER: Final = 30.0
+_CHECK_EVERY: Final = 2.0
+_DISABLED_CHECKS: Final = 3
+"""So many times in a row that JetStream says it is not there (it disables itself on an error of the disk)."""
+
+_SILENT_CHECKS: Final = 15
+"""So many times in a row that no answer comes at all: about a minute, for a machine that is merely overloaded."""
+
+
+class StateServer:
+    """One nats-server. `start`, then use `address`; `stop` at the end; or `async with`."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+        self.problem: str | None = None
+        """Why the server does not serve just now, as a sentence; None while it does."""
+        self.restarts = 0
+        """How often it has been started again."""
+        self._port = settings.port
+        self._folder = ServerFolder(settings)
+        self._process: asyncio.subprocess.Process | None = None
+        self._link: Link | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def address(self) -> StoreAddress:
+        """Where clients reach it. With port 0 in the settings, known after `start`."""
+        host = f"[{self.settings.listen}]" if ":" in self.settings.listen else self.settings.listen
+        return StoreAddress(f"nats://{host}:{self._port}", self.settings.token)
+
+    @property
+    def pid(self) -> int | None:
+        """The process, or None while none runs."""
+        return None if self._process is None or self._process.returncode is not None else self._process.pid
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Start it and return when it answers JetStream requests and has the layout.
+
+        A server that an earlier run of ours left behind in the same folder is stopped first. Raises EngineMissing,
+        DiskError (folder), StoreFull (no room), StoreError (folder in use, port taken, the server's own complaint).
+        """
+        self._folder.open()
+        try:
+            left = await stop_leftover(self._folder)
+            if left is not None:
+                log.warning("stopped the state server that an earlier run left behind (process %d)", left)
+            if self._port == 0:
+                self._port = free_port(self.settings.listen)
+            self._link = Link(self.address, name="supervisor")
+            self._tasks.append(asyncio.create_task(self._link.run(), name="state server: link"))
+            await self._spawn(self._link)
+            self._tasks.append(asyncio.create_task(self._supervise(self._link), name="state server: supervisor"))
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop it and everything about it. Safe to repeat."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        self._tasks.clear()
+        await self._end()
+        self._folder.close()
+
+    async def _spawn(self, link: Link) -> None:
+        """Start the process and wait until it is ready; leaves none behind when it raises."""
+        blob_bytes = await asyncio.to_thread(self._folder.blob_bytes)
+        check_port(self.settings.listen, self._port)
+        self._folder.write_config(self._port)
+        self._folder.forget_output()
+        with self._folder.output.open("wb") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                *command(self._folder),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                # Ctrl-C goes to the whole foreground group; we stop the server ourselves, after its clients.
+                start_new_session=True,
+            )
+        try:
+            await self._until_ready(self._process, link)
+            await prepare(JetStream(link), blob_bytes=blob_bytes)
+        except BaseException:
+            await self._end()
+            raise
+
+    async def _until_ready(self, process: asyncio.subprocess.Process, link: Link) -> None:
+        ready = asyncio.create_task(
+            JetStream(link).call("INFO", what="start the state server", deadline=READY_DEADLINE)
+        )
+        ended = asyncio.create_task(process.wait())
+        try:
+            await asyncio.wait({ready, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                raise self._complaint(ended.result())
+            ready.result()
+        finally:
+            for task in (ready, ended):
+                task.cancel()
+                with suppress(asyncio.CancelledError, EdgewardError):
+                    await task
+
+    def _complaint(self, code: int) -> StoreError:
+        said = self._folder.complaint()
+        msg = f"the state server ended with code {code}: {said or 'it said nothing'}"
+        hint = f"see {self._folder.log}"
+        if "no space left" in said:
+            return StoreFull(msg, hint=FULL_HINT, code=code)
+        return StoreError(msg, hint=hint, code=code)
+
+    async def _supervise(self, link: Link) -> None:
+        loop = asyncio.get_running_loop()
+        pause = _FIRST_PAUSE
+        while True:
+            began = loop.time()
+            self.problem = await self._until_down(link)
+            log.warning("%s; it is started again", self.problem)
+            await self._end()
+            if loop.time() - began > _HEALTHY_AFTER:
+                pause = _FIRST_PAUSE
+            while True:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+                try:
+                    await self._spawn(link)
+                except (EdgewardError, OSError) as error:
+                    self.problem = str(error)
+                    log.warning("%s", error)
+                else:
+                    break
+            self.problem = None
+            self.restarts += 1
+            log.warning("the state server runs again")
+
+    async def _until_down(self, link: Link) -> str:
+        """Return why the server must be started again, as a sentence."""
+        assert self._process is not None
+        ended = asyncio.create_task(self._process.wait())
+        disabled = silent = 0
+        try:
+            while True:
+                await asyncio.wait({ended}, timeout=_CHECK_EVERY)
+                if ended.done():
+                    return str(self._complaint(ended.result()))
+                try:
+                    await JetStream(link).call("INFO", what="check the state server", deadline=_CHECK_EVERY)
+                    disabled = silent = 0
+                except StoreUnavailable as error:
+                    silent += 1
+                    disabled += "JetStream" in error.message or "code" in error.facts
+                if disabled >= _DISABLED_CHECKS or silent >= _SILENT_CHECKS:
+                    said = self._folder.complaint()
+                    return f"the state server does not answer JetStream requests{said and ': '}{said}"
+        finally:
+            ended.cancel()
+            with suppress(asyncio.CancelledError):
+                await ended
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(_STOP_PATIENCE):
+                await process.wait()
+        except TimeoutError:
+            log.warning("the state server does not end by itself: it is killed")
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
