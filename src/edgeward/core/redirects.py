@@ -107,7 +107,9 @@ class _Reader:
                     self._condition(word)
             else:
                 self.problems.append(f"`{word}` is no path, no http(s) URL, no status and no name=value")
-        self._target(target)
+                target = target or word
+        if target is None or _TARGET.match(target):
+            self._target(target)
         if self.problems:
             return None
         return RedirectRule(

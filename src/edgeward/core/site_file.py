@@ -88,7 +88,7 @@ class _Reader:
         """Return the whole file, or None if anything was noted."""
         for key in values:
             if key not in _FILE_KEYS:
-                hint = "; it belongs under [site]" if key in _SITE_KEYS else _nearest(key, _FILE_KEYS, _SITE_KEYS)
+                hint = "; it belongs under [site]" if key in _SITE_KEYS else _nearest(key, _FILE_KEYS)
                 self._add(None, key, f"unknown key `{key}`{hint}")
         fleet = self._read(None, values, "fleet", _slug)
         site = values.get("site", _MISSING)
@@ -205,9 +205,13 @@ def _holds(text: str, item: str) -> bool:
     return f'"{item}"' in text or f"'{item}'" in text
 
 
-def _nearest(key: str, *groups: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(key, [name for group in groups for name in group], n=1)
-    return f"; did you mean `{near[0]}`?" if near else f"; there are {', '.join(groups[0])}"
+def _nearest(key: str, known: tuple[str, ...]) -> str:
+    """Name the known key that is nearest: one that goes on as this one begins, else the one with most in common."""
+    going_on = [name for name in known if key and name.startswith(key)]
+    near = going_on or difflib.get_close_matches(key, known, n=1)
+    if near:
+        return f"; did you mean `{near[0]}`?"
+    return f"; the nearest known one is `{difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]}`"
 
 
 def _shown(value: Any) -> str:
