@@ -1,6 +1,7 @@
 """What tests of the command line ask for."""
 
 import pytest
+
 from program import Program
 
 

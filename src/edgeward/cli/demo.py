@@ -18,10 +18,10 @@ from edgeward.cli import demo_screen, exits, views
 from edgeward.cli.demo_fleet import DemoFleet, demo_fleet
 from edgeward.cli.demo_plan import LOCATIONS, DemoPlan, EngineChoice, plan_demo
 from edgeward.cli.fleets_file import Fleet, FleetChoice
-from edgeward.cli.options import examples
 from edgeward.cli.progress import progress_view
 from edgeward.cli.running import Stopped, run
 from edgeward.cli.session import store_address
+from edgeward.cli.shape import Command, examples
 from edgeward.cli.status import status_view
 from edgeward.errors import DiskError, QuorumError, StoreError
 
@@ -36,6 +36,7 @@ START_SECONDS = 60.0
 def register(app: typer.Typer, *, panel: str) -> None:
     """Add the command to the program."""
     app.command(
+        cls=Command,
         name="demo",
         rich_help_panel=panel,
         epilog=examples(
@@ -49,7 +50,7 @@ def register(app: typer.Typer, *, panel: str) -> None:
 def demo(
     site: Annotated[
         Path | None,
-        typer.Argument(metavar="[DIR]", help="The site to push.", show_default="the one that comes with edgeward"),
+        typer.Argument(metavar="DIR", help="The site to push.", show_default="the one that comes with edgeward"),
     ] = None,
     *,
     edges: Annotated[int, typer.Option("--edges", min=1, max=len(LOCATIONS), metavar="N", help="How many.")] = 3,
@@ -115,11 +116,6 @@ async def _store(plan: DemoPlan, fleet: DemoFleet) -> AsyncIterator["Store"]:
     from edgeward.store.connection import open_store
 
     deadline = time.monotonic() + START_SECONDS
-    while not plan.token_file.is_file():
-        fleet.check_started()
-        if time.monotonic() > deadline:
-            raise StoreError("the state store of the demo did not start", hint=f"see {plan.edges[0].log}")
-        await asyncio.sleep(0.05)
     choice = FleetChoice(Fleet("demo", plan.store_url, plan.token_file), "demo")
     async with open_store(store_address(choice), name="edgeward-demo", wait=False) as store:
         while not store.connected:

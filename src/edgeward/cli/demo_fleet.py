@@ -80,6 +80,10 @@ async def demo_fleet(plan: DemoPlan, *, say: Callable[[str], None]) -> AsyncIter
 
 
 def _write_config(plan: DemoPlan, edge: DemoEdge) -> None:
+    from edgeward.edge.daemon import make_token
+
+    # The token is there before the first edge asks for it.
+    make_token(plan.token_file)
     try:
         edge.folder.mkdir(parents=True, exist_ok=True)
         edge.config.write_text(edge_toml(plan, edge), "utf-8")

@@ -12,6 +12,7 @@ from edgeward.cli import tables
 from edgeward.cli.demo_plan import DemoPlan, metrics_port
 from edgeward.cli.figures import count, seconds, short, size
 from edgeward.cli.fleets_file import STORE_VARIABLE, TOKEN_VARIABLE
+from edgeward.cli.grid import Grid
 from edgeward.cli.views import visible
 from edgeward.publish.values import FleetStatus, PushResult
 
@@ -53,7 +54,7 @@ def guide(plan: DemoPlan, pids: Mapping[str, int | None], *, call: str) -> Rende
     port = first.http_port
     resolve = f"{host}:{port}:{first.address}"
     title = [Text(""), Text(f"The site {host}, on every edge", style="bold")]
-    addresses = tables.grid("edge", "address", "metrics", "agent")
+    addresses = Grid("edge", "address", "metrics", "agent")
     for edge in plan.edges:
         metrics = f"http://{edge.address}:{metrics_port(plan, edge)}/metrics"
         addresses.add_row(edge.location, edge.url, metrics, f"pid {pids.get(edge.name)}")

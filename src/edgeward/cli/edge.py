@@ -1,5 +1,6 @@
 """`edgeward edge`: run an edge on this machine, and see or drain those of a fleet."""
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Annotated
@@ -7,10 +8,11 @@ from typing import Annotated
 import typer
 
 from edgeward.cli import tables, views
-from edgeward.cli.options import FleetOption, JsonOption, examples
+from edgeward.cli.options import FleetOption, JsonOption
 from edgeward.cli.session import with_store
+from edgeward.cli.shape import Command, Group, examples
 
-group = typer.Typer(name="edge", help="The serving machines of a fleet.", no_args_is_help=True)
+group = typer.Typer(cls=Group, name="edge", help="The serving machines of a fleet.", no_args_is_help=True)
 
 EdgeArgument = Annotated[str, typer.Argument(metavar="EDGE", help="Name of the edge.")]
 
@@ -21,25 +23,31 @@ def register(app: typer.Typer, *, panel: str) -> None:
 
 
 @group.command(
+    cls=Command,
     epilog=examples(
         ("edgeward edge run", "as /etc/edgeward/edge.toml says"),
         ("edgeward edge run --config fra.toml", ""),
-    )
+    ),
 )
 def run(
     config: Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The edge's settings.")] = Path(
         "/etc/edgeward/edge.toml"
     ),
 ) -> None:
-    """Be an edge: fetch what is live, serve it, report. Runs until SIGTERM or Ctrl-C."""
+    """Be an edge: fetch what is live, serve it, report. Runs until SIGTERM or Ctrl-C.
+
+    SIGHUP ends the agent alone: nginx goes on serving, and the next agent takes it over.
+    """
     from edgeward.edge.daemon import run_edge
     from edgeward.edge.settings import read_settings
 
     settings = read_settings(config)
-    run_edge(settings)
+    views.log_to_stderr()
+    # It listens to signals itself: SIGHUP ends the agent alone, and HTTP goes on.
+    asyncio.run(run_edge(settings))
 
 
-@group.command(name="list", epilog=examples(("edgeward edge list", ""), ("edgeward edge list --json", "")))
+@group.command(cls=Command, name="list", epilog=examples(("edgeward edge list", ""), ("edgeward edge list --json", "")))
 def list_all(*, fleet: FleetOption = None, as_json: JsonOption = False) -> None:
     """List the edges that are known or report."""
     from edgeward.publish.status import fleet_status

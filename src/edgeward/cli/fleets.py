@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from edgeward.cli import fleets_file, tables, views
-from edgeward.cli.options import JsonOption, examples
+from edgeward.cli.options import JsonOption
+from edgeward.cli.shape import Command, Group, examples
 from edgeward.errors import EdgewardError
 
 group = typer.Typer(
+    cls=Group,
     name="fleets",
     help="The fleets that you know: where each one's state store is. Alone, it lists them.",
     epilog=examples(
@@ -47,10 +49,11 @@ def list_fleets(context: typer.Context, *, as_json: JsonOption = False) -> None:
 
 
 @group.command(
+    cls=Command,
     epilog=examples(
         ("edgeward fleets add home 203.0.113.5 --token-file ~/home.token", ""),
         ("edgeward fleets add test nats://127.0.10.1:4222", "no token"),
-    )
+    ),
 )
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What you call it: letters, digits and dashes.")],
@@ -71,7 +74,7 @@ def add(
     views.talk(f"next: edgeward status --fleet {fleet.name}")
 
 
-@group.command(epilog=examples(("edgeward fleets rm home", "")))
+@group.command(cls=Command, epilog=examples(("edgeward fleets rm home", "")))
 def rm(name: Annotated[str, typer.Argument(metavar="NAME", help="Which one.")]) -> None:
     """Forget a fleet. The fleet itself does not notice."""
     path = fleets_file.fleets_path()

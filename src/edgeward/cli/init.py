@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from edgeward.cli import views
-from edgeward.cli.options import examples
 from edgeward.cli.project import PROJECT_FILE, project_text, slug
+from edgeward.cli.shape import Command, examples
 from edgeward.core.site_file import parse_project_file
 from edgeward.errors import ConflictError, DiskError, InputError
 
@@ -18,6 +18,7 @@ BUILD_FOLDERS = ("public", "dist", "_site", "build", "out", "site", "output")
 def register(app: typer.Typer, *, panel: str) -> None:
     """Add the command to the program."""
     app.command(
+        cls=Command,
         name="init",
         rich_help_panel=panel,
         epilog=examples(
@@ -29,7 +30,7 @@ def register(app: typer.Typer, *, panel: str) -> None:
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="Where to write edgeward.toml.", show_default="this folder")
+        Path, typer.Argument(metavar="DIR", help="Where to write edgeward.toml.", show_default="this folder")
     ] = Path(),
     name: Annotated[
         str | None,

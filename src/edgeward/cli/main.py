@@ -1,20 +1,24 @@
 """The program `edgeward`: all commands, and the one place where an error becomes an exit code."""
 
+import contextlib
+import logging
 import os
 import signal
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
 from edgeward import __version__
 from edgeward.cli import demo as demo_command
-from edgeward.cli import edge, exits, fleets, init, purge, push, releases, site, status, verify, views
+from edgeward.cli import edge, exits, fleets, init, preview, purge, push, releases, site, status, verify, views
 from edgeward.cli.running import Stopped
+from edgeward.cli.shape import Group
 from edgeward.errors import EdgewardError
 
 app = typer.Typer(
+    cls=Group,
     name="edgeward",
     help="A push CDN on a handful of servers that you own: push a folder, every edge serves it.",
     no_args_is_help=True,
@@ -45,6 +49,7 @@ def _root(
 
 
 init.register(app, panel=_WRITING)
+preview.register(app, panel=_WRITING)
 push.register(app, panel=_WRITING)
 releases.register(app, panel=_WRITING)
 purge.register(app, panel=_WRITING)
@@ -114,7 +119,22 @@ def _show_usage(error: TyperException) -> int:
 
 def main() -> None:
     """Entry point of the program."""
-    sys.exit(run_command())
+    _leave(run_command())
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process.
+
+    Where the preview engine has run, without taking the interpreter down: a thread of Granian that is still on its way
+    out would come back into it and abort the process ("panic in a function that cannot unwind").
+    """
+    if "granian" in sys.modules:
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

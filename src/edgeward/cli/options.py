@@ -12,13 +12,6 @@ from edgeward.errors import EdgewardError
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smh]?)\Z")
 
 
-def examples(*pairs: tuple[str, str]) -> str:
-    """Return the examples at the foot of a command's help: (command line, what it does)."""
-    width = max(len(line) for line, _ in pairs)
-    lines = [f"  [cyan]{line:<{width}}[/cyan]  [dim]{what}[/dim]".rstrip() for line, what in pairs]
-    return "\n".join(["[bold]Examples[/bold]", *lines])
-
-
 def _fleet_names(incomplete: str) -> list[str]:
     try:
         return [fleet.name for fleet in read_fleets(fleets_path()) if fleet.name.startswith(incomplete)]
@@ -45,7 +38,7 @@ SiteArgument = Annotated[str, typer.Argument(metavar="SITE", help="Name of the s
 FolderArgument = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[DIR]",
+        metavar="DIR",
         help="The folder; default: `build` of edgeward.toml, else the folder of edgeward.toml.",
         show_default=False,
     ),

@@ -67,6 +67,11 @@ def load_project(folder: Path | None, *, name: str | None = None, hostnames: tup
     return Project(published, settings, said.fleet, file)
 
 
+def preview_project(folder: Path) -> Project:
+    """Return a folder without `edgeward.toml` as a site of this machine. Raises InputError."""
+    return load_project(folder, name=slug(folder.resolve().name), hostnames=("localhost",))
+
+
 def read_project_file(file: Path) -> ProjectFile:
     """Return what an `edgeward.toml` says. Raises InputError (all problems), DiskError."""
     try:

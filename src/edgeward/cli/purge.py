@@ -5,15 +5,17 @@ from typing import Annotated
 import typer
 
 from edgeward.cli import exits, tables, views
-from edgeward.cli.options import FleetOption, JsonOption, SiteArgument, WaitOption, YesOption, examples
+from edgeward.cli.options import FleetOption, JsonOption, SiteArgument, WaitOption, YesOption
 from edgeward.cli.progress import progress_view
 from edgeward.cli.session import with_store
+from edgeward.cli.shape import Command, examples
 from edgeward.errors import InputError
 
 
 def register(app: typer.Typer, *, panel: str) -> None:
     """Add the command to the program."""
     app.command(
+        cls=Command,
         name="purge",
         rich_help_panel=panel,
         epilog=examples(

@@ -12,11 +12,11 @@ from edgeward.cli.options import (
     QuietOption,
     QuorumOption,
     WaitOption,
-    examples,
 )
 from edgeward.cli.progress import progress_view
 from edgeward.cli.project import load_project
 from edgeward.cli.session import with_store
+from edgeward.cli.shape import Command, examples
 
 MessageOption = Annotated[
     str | None,
@@ -46,6 +46,7 @@ VerboseOption = Annotated[
 def register(app: typer.Typer, *, panel: str) -> None:
     """Add the command to the program."""
     app.command(
+        cls=Command,
         name="push",
         rich_help_panel=panel,
         epilog=examples(

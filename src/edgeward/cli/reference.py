@@ -4,13 +4,13 @@
 """
 
 import inspect
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import typer
+from rich.text import Text
 
 from edgeward.cli import exits
 
@@ -31,8 +31,6 @@ Which fleet a command speaks to: `--fleet NAME`, else the variables `EDGEWARD_ST
 
 Completion for your shell: `edgeward --install-completion`.
 """
-
-_MARKUP = re.compile(r"\[/?[a-z ]*\]")
 
 
 def commands_page() -> str:
@@ -90,12 +88,13 @@ def _section(path: tuple[str, ...], command: Any) -> Iterator[str]:
         yield "| | |\n|---|---|"
         yield "\n".join(f"| {name} | {text} |" for name, text in rows) + "\n"
     if command.epilog:
-        lines = _MARKUP.sub("", command.epilog).splitlines()[1:]
+        lines = Text.from_markup(command.epilog).plain.splitlines()[1:]
         yield "```\n" + "\n".join(line.strip() for line in lines) + "\n```\n"
 
 
 def _argument(item: Any) -> str:
-    return str(item.metavar or item.name.upper())
+    name = str(item.metavar or item.name.upper())
+    return name if item.required else f"[{name}]"
 
 
 def _names(item: Any) -> str:

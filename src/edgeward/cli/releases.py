@@ -6,14 +6,16 @@ from typing import Annotated
 import typer
 
 from edgeward.cli import tables, views
-from edgeward.cli.options import FleetOption, JsonOption, QuietOption, QuorumOption, SiteArgument, WaitOption, examples
+from edgeward.cli.options import FleetOption, JsonOption, QuietOption, QuorumOption, SiteArgument, WaitOption
 from edgeward.cli.progress import progress_view
 from edgeward.cli.session import with_store
+from edgeward.cli.shape import Command, examples
 
 
 def register(app: typer.Typer, *, panel: str) -> None:
     """Add the commands to the program."""
     app.command(
+        cls=Command,
         name="releases",
         rich_help_panel=panel,
         epilog=examples(
@@ -23,6 +25,7 @@ def register(app: typer.Typer, *, panel: str) -> None:
         ),
     )(releases)
     app.command(
+        cls=Command,
         name="rollback",
         rich_help_panel=panel,
         epilog=examples(

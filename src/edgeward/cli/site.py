@@ -5,12 +5,13 @@ import time
 import typer
 
 from edgeward.cli import tables, views
-from edgeward.cli.options import FleetOption, JsonOption, SiteArgument, YesOption, examples
+from edgeward.cli.options import FleetOption, JsonOption, SiteArgument, YesOption
 from edgeward.cli.progress import progress_view
 from edgeward.cli.session import with_store
+from edgeward.cli.shape import Command, Group, examples
 from edgeward.errors import InputError
 
-group = typer.Typer(name="site", help="The sites of a fleet.", no_args_is_help=True)
+group = typer.Typer(cls=Group, name="site", help="The sites of a fleet.", no_args_is_help=True)
 
 
 def register(app: typer.Typer, *, panel: str) -> None:
@@ -18,7 +19,7 @@ def register(app: typer.Typer, *, panel: str) -> None:
     app.add_typer(group, rich_help_panel=panel)
 
 
-@group.command(name="list", epilog=examples(("edgeward site list", ""), ("edgeward site list --json", "")))
+@group.command(cls=Command, name="list", epilog=examples(("edgeward site list", ""), ("edgeward site list --json", "")))
 def list_all(*, fleet: FleetOption = None, as_json: JsonOption = False) -> None:
     """List the sites of the fleet."""
     from edgeward.publish.catalog import list_sites
@@ -32,7 +33,9 @@ def list_all(*, fleet: FleetOption = None, as_json: JsonOption = False) -> None:
         views.talk("the fleet has no site yet; next: edgeward push")
 
 
-@group.command(epilog=examples(("edgeward site rm blog", "asks first"), ("edgeward site rm blog --yes", "")))
+@group.command(
+    cls=Command, epilog=examples(("edgeward site rm blog", "asks first"), ("edgeward site rm blog --yes", ""))
+)
 def rm(site: SiteArgument, *, yes: YesOption = False, fleet: FleetOption = None, as_json: JsonOption = False) -> None:
     """Remove a site from every edge and give its hostnames free.
 

@@ -9,8 +9,9 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 
 from edgeward.cli import tables, views
-from edgeward.cli.options import FleetOption, JsonOption, examples
+from edgeward.cli.options import FleetOption, JsonOption
 from edgeward.cli.session import with_store
+from edgeward.cli.shape import Command, examples
 
 if TYPE_CHECKING:
     from edgeward.publish.values import FleetStatus
@@ -23,6 +24,7 @@ REFRESH = 1.0
 def register(app: typer.Typer, *, panel: str) -> None:
     """Add the command to the program."""
     app.command(
+        cls=Command,
         name="status",
         rich_help_panel=panel,
         epilog=examples(

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from edgeward.cli.figures import count, moment, seconds, short, size, span
 from edgeward.cli.fleets_file import Fleet, FleetChoice
+from edgeward.cli.grid import Grid
 from edgeward.cli.views import visible
 from edgeward.publish.values import (
     Bystander,
@@ -26,23 +26,9 @@ from edgeward.publish.values import (
 GOOD, LOOK, BAD, FAINT = "green", "yellow", "red", "dim"
 
 
-def grid(*columns: str, flexible: Sequence[str] = (), right: Sequence[str] = ()) -> Table:
-    """Return an empty table without lines. flexible: columns that are cut when the whole would be too wide."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(
-            column.upper(),
-            justify="right" if column in right else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=len(column) if column not in flexible else 8,
-        )
-    return table
-
-
-def fleets(known: Sequence[Fleet], choice: FleetChoice | None) -> Table:
+def fleets(known: Sequence[Fleet], choice: FleetChoice | None) -> Grid:
     """Fleets, with the one that a command would speak to."""
-    table = grid("fleet", "store", "token file", "chosen because", flexible=("token file",))
+    table = Grid("fleet", "store", "token file", "chosen because", flexible=("token file",))
     rows = list(known)
     if choice is not None and choice.fleet not in rows:
         rows.insert(0, choice.fleet)
@@ -53,9 +39,9 @@ def fleets(known: Sequence[Fleet], choice: FleetChoice | None) -> Table:
     return table
 
 
-def edge_times(edges: Sequence[EdgeTimes]) -> Table:
+def edge_times(edges: Sequence[EdgeTimes]) -> Grid:
     """When each edge had a release staged and live."""
-    table = grid("edge", "staged", "live", right=("staged", "live"))
+    table = Grid("edge", "staged", "live", right=("staged", "live"))
     for edge in edges:
         live = Text(seconds(edge.live) if edge.live is not None else "not yet", style=GOOD if edge.live else LOOK)
         table.add_row(visible(edge.edge), seconds(edge.staged), live)
@@ -67,9 +53,9 @@ def bystanders(edges: Sequence[Bystander]) -> str:
     return ", ".join(f"{visible(edge.edge)} ({visible(edge.because)})" for edge in edges)
 
 
-def edges(lines: Sequence[EdgeLine], *, now: int) -> Table:
+def edges(lines: Sequence[EdgeLine], *, now: int) -> Grid:
     """Edges: whether each is current, and what it is at."""
-    table = grid("edge", "at", "state", "engine", "up", "blobs", "disk free", right=("up", "blobs", "disk free"))
+    table = Grid("edge", "at", "state", "engine", "up", "blobs", "disk free", right=("up", "blobs", "disk free"))
     for line in lines:
         state, style = edge_state(line)
         status = line.status
@@ -107,10 +93,10 @@ def edge_problems(lines: Sequence[EdgeLine]) -> list[Text]:
     return found
 
 
-def live_releases(status: FleetStatus, *, now: int) -> Table:
+def live_releases(status: FleetStatus, *, now: int) -> Grid:
     """What every edge serves of every site, and since when: a row for each site, a column for each edge."""
     shown = status.edges[:4]
-    table = grid("site", "release", *(visible(line.edge) for line in shown), flexible=("site",))
+    table = Grid("site", "release", *(visible(line.edge) for line in shown), flexible=("site",))
     for site in status.sites:
         cells = [_live_cell(line, site, now=now) for line in shown]
         table.add_row(visible(site.site), short(site.release), *cells)
@@ -128,9 +114,9 @@ def _live_cell(line: EdgeLine, site: SiteLine, *, now: int) -> Text:
     return Text(f"{held.live[:6]} {age}{waiting}", style=LOOK)
 
 
-def sites(lines: Sequence[SiteLine], *, now: int) -> Table:
+def sites(lines: Sequence[SiteLine], *, now: int) -> Grid:
     """Sites of the fleet."""
-    table = grid(
+    table = Grid(
         "site", "hostnames", "release", "pushed", "by", "files", "size", "edges",
         flexible=("hostnames", "by", "site"), right=("files", "size"),
     )  # fmt: skip
@@ -149,9 +135,9 @@ def sites(lines: Sequence[SiteLine], *, now: int) -> Table:
     return table
 
 
-def releases(value: SiteReleases, *, now: int) -> Table:
+def releases(value: SiteReleases, *, now: int) -> Grid:
     """Retained releases of a site, newest first; the live one is marked."""
-    table = grid(
+    table = Grid(
         "release", "", "pushed", "by", "files", "size", "message", flexible=("message", "by"), right=("files", "size")
     )
     for line in value.releases:
@@ -168,9 +154,9 @@ def releases(value: SiteReleases, *, now: int) -> Table:
     return table
 
 
-def moves(value: SiteReleases, *, now: int) -> Table:
+def moves(value: SiteReleases, *, now: int) -> Grid:
     """Who moved the live pointer of a site, when, and how; newest first."""
-    table = grid("move", "to", "at", "by", flexible=("by",))
+    table = Grid("move", "to", "at", "by", flexible=("by",))
     for line in value.moves:
         at = f"{moment(line.at)}, {span(now - line.at)} ago"
         table.add_row(line.move, short(line.release), at, visible(line.by))

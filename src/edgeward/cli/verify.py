@@ -5,14 +5,16 @@ from typing import Annotated
 import typer
 
 from edgeward.cli import exits, tables, views
-from edgeward.cli.options import FleetOption, JsonOption, SiteArgument, examples
+from edgeward.cli.options import FleetOption, JsonOption, SiteArgument
 from edgeward.cli.progress import progress_view
 from edgeward.cli.session import with_store
+from edgeward.cli.shape import Command, examples
 
 
 def register(app: typer.Typer, *, panel: str) -> None:
     """Add the command to the program."""
     app.command(
+        cls=Command,
         name="verify",
         rich_help_panel=panel,
         epilog=examples(

@@ -5,6 +5,7 @@ terminal or NO_COLOR is set. Whatever comes from outside is shown with its contr
 """
 
 import json
+import logging
 import re
 import sys
 import traceback
@@ -103,6 +104,11 @@ def show_fault(error: BaseException) -> None:
     text = f"edgeward has a fault: {type(error).__name__}: {visible(str(error))}"
     err.print(Text.assemble(("error: ", "bold red"), text), soft_wrap=True)
     err.print(Text.assemble(("hint: ", "cyan"), "please report it with the lines above"), soft_wrap=True)
+
+
+def log_to_stderr() -> None:
+    """Send what long-running parts log to stderr, a line each, with the time."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
 def plain(value: object) -> Any:
