@@ -22,10 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from waiting import eventually
-
 from edgeward.core.fleet import EdgeStatus
 from edgeward.store.connection import Store, StoreAddress, open_store
+from waiting import eventually
 
 NAMES = ("fra", "iad", "syd", "sin", "gru")
 STORE_PORT = 4222

@@ -57,7 +57,8 @@ class Agent:
         self._examined: dict[str, tuple[object, ...]] = {}
         self._unwanted: dict[ReleaseKey, int] = {}
         self._settled = False
-        self._behind: Mapping[str, str] = {}
+        self.behind: Mapping[str, str] = {}
+        """Why each site that is behind its live pointer is."""
         self._behind_since: int | None = None
 
     async def run(self) -> None:
@@ -81,7 +82,7 @@ class Agent:
         return why_not_ready(
             compared=self._view.complete,
             settled=self._settled,
-            behind=self._behind,
+            behind=self.behind,
             behind_since=self._behind_since,
             now=self._clock(),
             stale_after=self._limits.stale_after,
@@ -185,7 +186,7 @@ class Agent:
         began = time.monotonic()
         failure: str | None = None
         try:
-            await self._stager.stage(record, forbidden=_forbidden(record, desired))
+            await self._stager.stage(record, forbidden=_forbidden(record, desired), deployers=self._view.deployers)
             seconds = time.monotonic() - began
             _LOG.info("staged release %s of site %s in %.2f s", record.release[:12], record.site, seconds)
         except EdgewardError as error:
@@ -209,7 +210,7 @@ class Agent:
     def _tell(self, plan: Plan) -> None:
         """Note what the plan says of this edge, and forget failures of releases that nobody wants any more."""
         now = self._clock()
-        self._behind = plan.behind
+        self.behind = plan.behind
         self._behind_since = (self._behind_since or now) if plan.behind else None
         if not plan.behind and self._view.connected:
             self._settled = True

@@ -7,7 +7,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
 from edgeward.edge.agent import Agent
@@ -15,22 +15,27 @@ from edgeward.edge.alerts import Alerts
 from edgeward.edge.conditions import Conditions
 from edgeward.edge.disk import EdgeDisk
 from edgeward.edge.engines import make_engine
+from edgeward.edge.figures import Figures
 from edgeward.edge.gather import StoreView
 from edgeward.edge.holdings import Holdings
 from edgeward.edge.journal import Journal
+from edgeward.edge.metrics import metrics_server
 from edgeward.edge.report import Report
 from edgeward.edge.scrub import Scrub
-from edgeward.edge.settings import EdgeSettings, StateSettings
+from edgeward.edge.settings import EdgeSettings, Endpoint, StateSettings
 from edgeward.edge.stager import Stager
 from edgeward.edge.sweep import Sweep
 from edgeward.edge.switching import Switching
-from edgeward.errors import DiskError, EdgewardError
+from edgeward.errors import DiskError, EdgewardError, ServeError
 from edgeward.store.connection import Store, StoreAddress, open_store
 from edgeward.store.server import ServerSettings, StateServer
 
 _LOG = logging.getLogger("edgeward.edge")
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 10.0
+
+Loop = Callable[[], Coroutine[None, None, None]]
+"""A part of the edge that runs until it is cancelled."""
 
 
 def _now() -> int:
@@ -150,27 +155,50 @@ class _Edge:
             clock=_now,
         )
         sweep = Sweep(self.holdings, self.view, grace=settings.limits.blob_grace, clock=_now)
+        figures = Figures(report, self.view, scrub, requests=dict)
         loops = {
-            "follow": self.view.follow(store),
-            "agent": agent.run(),
-            "engine": self.switching.tend(),
-            "scrub": scrub.run(),
-            "mend": scrub.mend_for_ever(),
-            "sweep": sweep.run(),
-            "health": report.write_health_for_ever(),
-            "status": report.send_status_for_ever(),
-            "introduce": report.introduce(),
+            "follow": lambda: self.view.follow(store),
+            "agent": agent.run,
+            "engine": self.switching.tend,
+            "scrub": scrub.run,
+            "mend": scrub.mend_for_ever,
+            "sweep": sweep.run,
+            "health": report.write_health_for_ever,
+            "status": report.send_status_for_ever,
+            "introduce": report.introduce,
+            **self._optional_loops(figures),
         }
-        if settings.state is not None:
-            loops["state"] = self._state_server(settings.state)
-        if settings.webhook is not None:
-            alerts = Alerts(settings.webhook, conditions, edge=settings.name, location=settings.location)
-            loops["alerts"] = alerts.run()
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(loop, name=name) for name, loop in loops.items()]
+            tasks = {name: group.create_task(loop(), name=name) for name, loop in loops.items()}
             await stop.asked.wait()
-            for task in tasks:
+            tasks["status"].cancel()
+            if not stop.engine_goes_on:
+                await report.say_goodbye()
+            for task in tasks.values():
                 task.cancel()
+
+    def _optional_loops(self, figures: Figures) -> dict[str, Loop]:
+        """Return the loops that only some settings ask for."""
+        settings, found = self.settings, dict[str, Loop]()
+        if (state := settings.state) is not None:
+            found["state"] = lambda: self._state_server(state)
+        if (endpoint := settings.metrics) is not None:
+            found["metrics"] = lambda: self._metrics(endpoint, figures)
+        if settings.webhook is not None:
+            alerts = Alerts(settings.webhook, self.conditions, edge=settings.name, location=settings.location)
+            found["alerts"] = alerts.run
+        return found
+
+    async def _metrics(self, endpoint: Endpoint, figures: Figures) -> None:
+        """Answer /metrics; a port that cannot be had is tried again, and never ends the edge."""
+        while True:
+            try:
+                async with metrics_server(endpoint, figures.collect):
+                    self.conditions.set("metrics", None, now=_now())
+                    await asyncio.get_running_loop().create_future()
+            except ServeError as error:
+                self.conditions.set("metrics", error.message, now=_now())
+                await asyncio.sleep(_LONGEST_PAUSE)
 
     async def _state_server(self, state: StateSettings) -> None:
         """Run the state server of the fleet; what goes wrong with it never ends the edge."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from edgeward.core.deployers import Deployers
 from edgeward.core.digest import parse_digest
 from edgeward.core.fleet import HostClaim, Pointer, PurgeOrder, ReleaseRecord
 from edgeward.core.plan import Desired, ReleaseKey
@@ -14,12 +15,15 @@ from edgeward.errors import SchemaError, StoreUnavailable
 from edgeward.store.buckets import Bucket, Watch
 from edgeward.store.connection import Store
 
+_DEPLOYERS = "deployers"
+"""The key in the bucket `fleet` that decides what an edge may serve; the others are for deployers."""
+
 _DEADLINE = 30.0
 """Seconds after which a wait for the first replay of a bucket is begun again."""
 
 
 class StoreView:
-    """The last known good values of the five buckets that decide what an edge does.
+    """The last known good values of the buckets that decide what an edge does.
 
     A value that cannot be parsed (an unknown schema) leaves the last good one in place and is a condition. `complete`
     says whether every bucket has been replayed to its end since this process started: only then may a deletion be
@@ -46,6 +50,12 @@ class StoreView:
         values = {name: dict(found) for name, found in self._values.items()}
         owners = {hostname: claim.site for hostname, claim in values["hosts"].items()}
         return Desired(values["live"], values["candidates"], values["releases"], values["purges"], owners)
+
+    @property
+    def deployers(self) -> Deployers | None:
+        """The fleet's list of those who may push, None if it has none."""
+        found: Deployers | None = self._values["fleet"].get(_DEPLOYERS)
+        return found
 
     @property
     def connected(self) -> bool:
@@ -89,6 +99,8 @@ class StoreView:
             problem = None
             try:
                 parsed = parse_key(key)
+                if name == "fleet" and key != _DEPLOYERS:
+                    continue
                 if found is None:
                     values.pop(parsed, None)
                     revisions.pop(key, None)
@@ -111,5 +123,6 @@ _FEEDS: Mapping[str, tuple[Callable[[str], Any], Callable[[bytes], Any]]] = {
     "releases": (_release_key, ReleaseRecord.from_bytes),
     "purges": (str, PurgeOrder.from_bytes),
     "hosts": (str, HostClaim.from_bytes),
+    "fleet": (str, Deployers.from_bytes),
 }
 """Bucket -> (parser of keys, parser of values)."""

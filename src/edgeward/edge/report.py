@@ -1,6 +1,7 @@
 """What the edge says of itself: its status in the store, and the health file that the HTTP engine serves."""
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -52,6 +53,7 @@ class Report:
         self._started = clock()
         self._lost_since: int | None = None
         self._not_ready_since: int | None = None
+        self._wake = asyncio.Event()
         self._events = (agent.changed, scrub.changed, conditions.listen())
 
     @property
@@ -60,6 +62,16 @@ class Report:
         rot = (f"{len(self._scrub.rotten)} blobs have rotted on its disk",) if self._scrub.rotten else ()
         engine = () if self._switching.answering else ("its HTTP engine does not answer",)
         return (*rot, *engine, *self._agent.why_not_ready())
+
+    @property
+    def behind(self) -> Mapping[str, str]:
+        """Why each site that is behind its live pointer is; empty when none is."""
+        return self._agent.behind
+
+    @property
+    def store_lag(self) -> int:
+        """Seconds for which the store has not been followed."""
+        return 0 if self._lost_since is None else self._clock() - self._lost_since
 
     def status(self) -> EdgeStatus:
         """Return what the edge reports now."""
@@ -116,7 +128,6 @@ class Report:
         sent: EdgeStatus | None = None
         sent_at = float("-inf")
         loop = asyncio.get_running_loop()
-        self._wake = asyncio.Event()
         while True:
             status = self.status()
             same = sent is not None and _essence(sent) == _essence(status)
@@ -132,6 +143,12 @@ class Report:
             except TimeoutError:
                 continue
             self._wake.clear()
+
+    async def say_goodbye(self) -> None:
+        """Take the status out of the store, so that nobody waits for this edge; left to expire if that fails."""
+        if self._store.connected:
+            with contextlib.suppress(StoreError):
+                await self._store.status.delete(self._settings.name, deadline=1.0)
 
     async def introduce(self) -> None:
         """Have a record of this edge in the store: made if there is none, its place and addresses kept up to date.

@@ -7,10 +7,12 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Protocol
 
+from edgeward.core.deployers import Deployers
 from edgeward.core.digest import Digest
 from edgeward.core.fleet import ReleaseRecord
 from edgeward.core.release import Manifest, unpack_manifest
 from edgeward.edge.holdings import Holdings
+from edgeward.edge.signatures import why_not_trusted
 from edgeward.errors import CorruptionError, DiskError, EdgewardError, NotFoundError, SchemaError
 
 _LOG = logging.getLogger("edgeward.edge")
@@ -41,13 +43,17 @@ class Stager:
         self._source = source
         self._reserve = reserve
 
-    async def stage(self, record: ReleaseRecord, *, forbidden: frozenset[Digest]) -> None:
+    async def stage(
+        self, record: ReleaseRecord, *, forbidden: frozenset[Digest], deployers: Deployers | None = None
+    ) -> None:
         """Have the release staged, durably, when this returns.
 
-        forbidden: digests that a purge took out. A blob that lies on this disk and is not what its name says is
-        fetched again before anything is linked to it. Raises Refused, SchemaError, CorruptionError, NotFoundError,
-        DiskError (also when the disk reserve would be used up), StoreError.
+        forbidden: digests that a purge took out. deployers: who may push, None: whoever can. A blob that lies on this
+        disk and is not what its name says is fetched again before anything is linked to it. Raises Refused,
+        SchemaError, CorruptionError, NotFoundError, StoreError, DiskError (also for the disk reserve).
         """
+        if (reason := why_not_trusted(record, deployers)) is not None:
+            raise Refused(reason, site=record.site, release=record.release)
         packed, manifest = await self._manifest(record)
         sizes = {variant.digest: variant.size for variant in manifest.blobs()}
         if taken_out := forbidden & sizes.keys():
