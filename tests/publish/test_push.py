@@ -20,6 +20,12 @@ from publishing import ReportingEdge, options, write_site
 from waiting import eventually
 
 
+@pytest.fixture
+def pushing(store, folder, places):
+    """Push `folder` with some options."""
+    return lambda **changes: push(options(folder, **changes), store, places=places)
+
+
 async def nothing_left_behind(store) -> None:
     """No candidate, no intent, no pointer, no record, no claim."""
     for bucket in (store.candidates, store.pushes, store.live, store.releases, store.hosts):
@@ -127,10 +133,10 @@ async def test_a_late_edge_fails_the_push_and_nothing_is_half_done(store, edge, 
 @pytest.mark.parametrize(
     ("waiting", "late"), [(Waiting(0.8, "majority"), 1), (Waiting(0.8, "any"), 2), (Waiting(0.8, "any"), 0)]
 )
-async def test_a_quorum_is_enough_when_the_wait_is_over(store, edge, folder, places, waiting, late) -> None:
+async def test_a_quorum_is_enough_when_the_wait_is_over(pushing, edge, waiting, late) -> None:
     """Of three edges a majority needs two, any needs one; who was late is shown by the times."""
     await _three_edges(edge, late)
-    result = await push(options(folder, waiting=waiting), store, places=places)
+    result = await pushing(waiting=waiting)
     assert [times.staged is None for times in result.moved.edges] == [number < late for number in range(3)]
 
 

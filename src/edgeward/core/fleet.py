@@ -61,7 +61,7 @@ class ReleaseRecord(_Record):
     (a name, for people).
     key, signature: hex of the Ed25519 public key (32 bytes) and signature (64) over the bytes `edgeward release
     <site> <release>`; empty strings where the fleet has no deployer keys.
-    purged: paths that `purge` took out of the release it was made from; replaces: the name that one had.
+    purged: paths that `purge` took out of the release it was made from; replaces: the names that one had, oldest first.
     """
 
     site: str
@@ -76,17 +76,16 @@ class ReleaseRecord(_Record):
     key: str = ""
     signature: str = ""
     purged: tuple[str, ...] = ()
-    replaces: Digest | None = None
+    replaces: tuple[Digest, ...] = ()
 
     @classmethod
     def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:
-        replaces = value.get("replaces")
         return {
             **value,
             "release": parse_digest(value["release"]),
             "manifest": parse_digest(value["manifest"]),
             "purged": tuple(value.get("purged", ())),
-            "replaces": None if replaces is None else parse_digest(replaces),
+            "replaces": tuple(parse_digest(each) for each in value.get("replaces", ())),
         }
 
 

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgeward.core.fleet import EdgeRecord, EdgeStatus, Pointer
 from edgeward.errors import SchemaError
@@ -107,9 +107,14 @@ class RollCall:
         stored = self._live.state.get(site)
         return Pointer.from_bytes(stored.value) if stored else None
 
-    def attendance(self, reached: Callable[[EdgeStatus], bool], among: frozenset[str] | None = None) -> Attendance:
-        """Say who is expected (among: no others than these) and who is there just now."""
-        found = attendance(self.status, self.edges, reached)
+    def attendance(
+        self, reached: Callable[[EdgeStatus], bool], among: frozenset[str] | None = None, *, drained: bool = False
+    ) -> Attendance:
+        """Say who is expected (among: no others than these; drained: these too) and who is there just now."""
+        edges = self.edges
+        if drained:
+            edges = {name: replace(edge, drained=False) for name, edge in edges.items()}
+        found = attendance(self.status, edges, reached)
         if among is None:
             return found
         return Attendance(found.expected & among, found.reached & among, found.bystanders)
@@ -121,12 +126,14 @@ class RollCall:
         *,
         on_edge: Callable[[str], None],
         among: frozenset[str] | None = None,
+        drained: bool = False,
         over: Callable[[], bool] = lambda: False,
     ) -> Attendance:
         """Return who is there as soon as all are, when the wait is over, or when `over` says that it has no sense any
         more.
 
-        on_edge: called once for each edge that is there. among: wait for no other edges than these.
+        on_edge: called once for each edge that is there. among: wait for no other edges than these. drained: wait for
+        drained ones too.
         """
         end = time.monotonic() + waiting.seconds
         told: set[str] = set()
@@ -135,7 +142,7 @@ class RollCall:
             for follower in self._followers:
                 if follower.done():
                     follower.result()
-            now = self.attendance(reached, among)
+            now = self.attendance(reached, among, drained=drained)
             for edge in sorted(now.reached - told):
                 on_edge(edge)
             told |= now.reached

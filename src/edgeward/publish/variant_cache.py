@@ -11,6 +11,7 @@ import secrets
 import shutil
 import time
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +83,13 @@ class VariantCache:
             raise DiskError(msg, path=str(index.parent)) from error
         rows = [[variant.coding, variant.digest, variant.size] for variant in made]
         write_whole(index, json.dumps({"schema": [1, 0], "variants": rows}).encode())
+
+    def forget(self, content: Digest) -> None:
+        """Throw away all variants of `content`: it was taken down. Never fails."""
+        with suppress(OSError):
+            for recipe in self.folder.parent.iterdir():
+                for file in (recipe / content[:2]).glob(f"{content}.*"):
+                    file.unlink(missing_ok=True)
 
     def prune(self, now: float | None = None) -> None:
         """Throw away what is older than KEEP_SECONDS, other recipes too; at most once a day. Never fails."""

@@ -1,0 +1,264 @@
+"""Take content down: out of every release, tree and blob store of the fleet, at once (the use-case behind `edgeward
+purge`).
+
+rewritten releases -> order -> pointer -> old records and manifests deleted -> bytes erased in the store -> every edge
+confirms
+
+In this order a reader never sees half a site, and a takedown that is cut off anywhere is completed by the same command.
+"""
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from edgeward.core.deployers import Deployers
+from edgeward.core.digest import Digest, digest_of
+from edgeward.core.fleet import EdgeStatus, Pointer, PurgeOrder, ReleaseRecord
+from edgeward.core.release import Manifest, pack_manifest
+from edgeward.core.takedown import Takedown, renamed, shared_blobs, take_down
+from edgeward.errors import ConflictError, CorruptionError, InputError, NotFoundError
+from edgeward.publish.deployer import Signer, deployer_name, load_signer
+from edgeward.publish.fleet_settings import read_deployers
+from edgeward.publish.intent import intent
+from edgeward.publish.places import Places
+from edgeward.publish.progress import Advanced, EdgeReached, Finished, Noticed, Progress, Started, silent
+from edgeward.publish.releases import Live, ensure_record, read_live, read_manifest, release_key
+from edgeward.publish.roll_call import RollCall, call_roll
+from edgeward.publish.takedowns import read_orders
+from edgeward.publish.values import Bystander, EdgeTimes, MoveResult, PurgeResult, Waiting
+from edgeward.publish.variant_cache import VariantCache
+from edgeward.store.blobs import BlobSource
+from edgeward.store.connection import Store
+
+_ATTEMPTS = 5
+"""A takedown is begun again if a push is faster; it does not give up like one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Every release of the fleet that is kept. records: of this site, by release. manifests: likewise. others: by other
+    site.
+    """
+
+    records: Mapping[Digest, ReleaseRecord]
+    manifests: Mapping[Digest, Manifest]
+    others: Mapping[str, Sequence[Manifest]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Purge:
+    """One takedown under way."""
+
+    store: Store
+    site: str
+    paths: tuple[str, ...]
+    by: str
+    signer: Signer
+    waiting: Waiting
+    progress: Progress
+    places: Places
+    began: float
+
+
+async def purge(
+    store: Store,
+    site: str,
+    paths: tuple[str, ...],
+    *,
+    by: str | None = None,
+    waiting: Waiting | None = None,
+    progress: Progress = silent,
+    places: Places | None = None,
+) -> PurgeResult:
+    """Take paths (of files, "/a/b.html") out of every release of a site.
+
+    waiting: how long to wait for edges; those that are late are in the result, and carry the order out before they
+    serve the site again. Raises NotFoundError if no release holds one of the paths, ConflictError if pushes were faster
+    five times, StoreError.
+    """
+    if not paths:
+        raise InputError("no path was given", hint="edgeward purge SITE /path/of/a/file")
+    where = places or Places.of_user()
+    signer = _allowed(await read_deployers(store), site, load_signer(where))
+    run = _Purge(
+        store,
+        site,
+        tuple(sorted({path if path.startswith("/") else f"/{path}" for path in paths})),
+        by or deployer_name(),
+        signer,
+        waiting or Waiting(),
+        progress,
+        where,
+        time.monotonic(),
+    )
+    async with intent(store, site, progress), call_roll(store) as roll:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return await _purge(run, roll)
+            except ConflictError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+    raise AssertionError("unreachable")
+
+
+async def _purge(run: _Purge, roll: RollCall) -> PurgeResult:
+    live = await read_live(run.store, run.site)
+    if live.pointer is None:
+        raise NotFoundError(f"the fleet has no site {run.site!r}", hint="edgeward site list")
+    kept = await _read_kept(run)
+    what = take_down(run.paths, kept.manifests)
+    order = await _order(run, what)
+    names = await _rewrite(run, kept, what)
+    await run.store.purges.put(order.key, order.to_bytes())
+    pointer = await _move(run, live, names)
+    shared = await _erase(run, kept, what, order)
+    moved, late = await _see_it_gone(run, roll, order, pointer, live)
+    return PurgeResult(
+        site=run.site,
+        key=order.key,
+        paths=run.paths,
+        taken_out=what.taken_out or order.paths,
+        releases=tuple(sorted(names.items())),
+        digests=tuple(digest for digest in order.digests if digest not in shared),
+        shared=tuple(sorted(shared.items())),
+        edges=tuple(times.edge for times in moved.edges if times.live is not None),
+        late=late,
+        moved=moved,
+        seconds=time.monotonic() - run.began,
+    )
+
+
+def _allowed(deployers: Deployers | None, site: str, signer: Signer) -> Signer:
+    reason = deployers.refusal(site, signer.key) if deployers is not None else None
+    if reason is not None:
+        raise InputError(
+            f"this machine's key may not take content of site {site} down: {reason}",
+            hint=f"ask the fleet's operator to put the key {signer.key} on the list",
+        )
+    return signer
+
+
+async def _read_kept(run: _Purge) -> _Kept:
+    records: dict[Digest, ReleaseRecord] = {}
+    manifests: dict[Digest, Manifest] = {}
+    others: dict[str, list[Manifest]] = {}
+    for stored in (await run.store.releases.values()).values():
+        record = ReleaseRecord.from_bytes(stored.value)
+        try:
+            manifest = await read_manifest(run.store, record)
+        except (NotFoundError, CorruptionError) as error:
+            run.progress(
+                Noticed(f"release {record.release[:12]} of site {record.site} is passed over: {error.message}")
+            )
+            continue
+        if record.site == run.site:
+            records[record.release], manifests[record.release] = record, manifest
+        else:
+            others.setdefault(record.site, []).append(manifest)
+    return _Kept(records, manifests, others)
+
+
+async def _order(run: _Purge, what: Takedown) -> PurgeOrder:
+    """Return the order: a new one, or the one that was cut off before. Raises NotFoundError for a path that nobody
+    holds.
+    """
+    absent = [path for path in run.paths if path not in what.paths]
+    for order, _ in reversed(await read_orders(run.store, run.site)):
+        if frozenset(run.paths) == frozenset(order.paths) and frozenset(what.digests) <= frozenset(order.digests):
+            return order
+    if absent:
+        raise NotFoundError(
+            f"no release of site {run.site} holds {', '.join(absent)}",
+            hint="paths are those of files, such as /a/b.html",
+        )
+    return PurgeOrder(secrets.token_hex(8), run.site, run.paths, what.digests, int(time.time()), run.by)
+
+
+async def _rewrite(run: _Purge, kept: _Kept, what: Takedown) -> Mapping[Digest, Digest]:
+    """Store the releases without the paths; return what each old one is called now."""
+    names: dict[Digest, Digest] = {}
+    for old, manifest in what.rewritten.items():
+        packed = pack_manifest(manifest)
+        record = kept.records[old]
+        gone = {entry.path for entry in kept.manifests[old].entries} - {entry.path for entry in manifest.entries}
+        await run.store.blobs.put([BlobSource(digest_of(packed), len(packed), packed)])
+        new = replace(
+            record,
+            release=manifest.release,
+            manifest=digest_of(packed),
+            manifest_size=len(packed),
+            files=len(manifest.entries),
+            size=sum(entry.identity.size for entry in manifest.entries),
+            key=run.signer.key,
+            signature=run.signer.sign(run.site, manifest.release),
+            purged=tuple(sorted({*record.purged, *gone})),
+            replaces=(*record.replaces, old),
+        )
+        await ensure_record(run.store, new)
+        names[old] = manifest.release
+    return names
+
+
+async def _move(run: _Purge, live: Live, names: Mapping[Digest, Digest]) -> Pointer:
+    """Move the pointer, always: a push that began before the order was written then loses its compare-and-set."""
+    assert live.pointer is not None
+    assert live.revision is not None
+    pointer = replace(
+        live.pointer,
+        release=renamed(live.pointer.release, names),
+        previous=renamed(live.pointer.previous, names),
+        at=int(time.time()),
+        by=run.by,
+        move="purge",
+    )
+    await run.store.live.update(run.site, pointer.to_bytes(), live.revision)
+    return pointer
+
+
+async def _erase(run: _Purge, kept: _Kept, what: Takedown, order: PurgeOrder) -> Mapping[Digest, str]:
+    """Erase what nobody needs any more: old records and manifests, the bytes, this machine's variants of them."""
+    for old in what.rewritten:
+        await run.store.releases.delete(release_key(run.site, old))
+        with suppress(ConflictError):
+            await run.store.candidates.delete(release_key(run.site, old))
+    shared = shared_blobs(order.digests, kept.others)
+    manifests = [kept.records[old].manifest for old in what.rewritten]
+    await run.store.blobs.delete([*manifests, *(digest for digest in order.digests if digest not in shared)])
+    cache = VariantCache.below(run.places.cache)
+    for digest in order.digests:
+        cache.forget(digest)
+    return shared
+
+
+async def _see_it_gone(
+    run: _Purge, roll: RollCall, order: PurgeOrder, pointer: Pointer, live: Live
+) -> tuple[MoveResult, tuple[Bystander, ...]]:
+    """Wait until every edge, drained ones too, has carried the order out."""
+    times: dict[str, float] = {}
+    began = time.monotonic()
+
+    def gone(status: EdgeStatus) -> bool:
+        return order.key in status.purged
+
+    def tell(edge: str) -> None:
+        times[edge] = time.monotonic() - run.began
+        run.progress(EdgeReached(edge, "live", times[edge]))
+        run.progress(Advanced("activate", len(times)))
+
+    run.progress(Started("activate", len(roll.status), "edges"))
+    found = await roll.wait(gone, run.waiting, on_edge=tell, drained=True, over=lambda: not roll.status)
+    run.progress(Finished("activate", time.monotonic() - began, f"gone from {len(times)} edges"))
+    late = [Bystander(edge, "has not confirmed in time") for edge in found.late]
+    late += [Bystander(each.edge, f"{each.because}: carries it out when it is back") for each in found.bystanders]
+    moved = MoveResult(
+        site=run.site,
+        move="purge",
+        release=pointer.release,
+        previous=live.release,
+        edges=tuple(EdgeTimes(name, None, times.get(name)) for name in sorted(found.expected | times.keys())),
+        bystanders=found.bystanders,
+        seconds=time.monotonic() - run.began,
+    )
+    return moved, tuple(sorted(late, key=lambda each: each.edge))
