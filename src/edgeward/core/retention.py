@@ -127,7 +127,17 @@ def sweep_blobs(
     unread = sorted(record.release for record in records if record.release not in manifests)
     if unread:
         return BlobSweep((), f"nothing may go, because the manifest of release {unread[0][:12]} cannot be read")
-    needed = needed_blobs(records, manifests)
+    return unneeded_blobs(stored, needed_blobs(records, manifests), now=now, policy=policy)
+
+
+def unneeded_blobs(
+    stored: Mapping[Digest, int], needed: Collection[Digest], *, now: int, policy: Policy | None = None
+) -> BlobSweep:
+    """Decide which of the stored blobs may go, given all that are needed.
+
+    stored: when each was put (seconds since the epoch). needed: of every release of every site that is kept.
+    """
+    policy = policy or Policy()
     delete = sorted(blob for blob, put in stored.items() if blob not in needed and now - put >= policy.grace)
     return BlobSweep(
         tuple(delete),

@@ -22,7 +22,7 @@ READY_DEADLINE: Final = 60.0
 _STOP_PATIENCE: Final = 10.0
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
-_HEALTHY_AFTER: Final = 30.0
+_HEALTHY_AFTER: Final = 5.0
 _CHECK_EVERY: Final = 2.0
 _DISABLED_CHECKS: Final = 3
 """So many times in a row that JetStream says it is not there (it disables itself on an error of the disk)."""
