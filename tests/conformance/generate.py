@@ -227,7 +227,7 @@ class Maker:
             host = pick.choice(("nobody.test", "127.0.0.1", "[::1]"))
         if pick.random() < 0.02:
             target = "http://" + host + target
-        method = pick.choice(("GET",) * 14 + ("HEAD", "HEAD", "HEAD", "OPTIONS", "POST", "DELETE"))
+        method = pick.choice(("GET",) * 30 + ("HEAD", "HEAD", "HEAD", "OPTIONS", "POST", "DELETE"))
         headers = self._fields(built, view, Request("GET", built.site.hostnames[0], target))
         if method in {"POST", "DELETE"}:
             headers.append(("Content-Length", "0"))
@@ -302,7 +302,7 @@ class Maker:
             fields.append(("Accept-Language", pick.choice(LANGUAGES)))
         if pick.random() < 0.3:
             fields.append(("Cookie", pick.choice(COOKIES)))
-        if pick.random() < 0.35:
+        if pick.random() < 0.5:
             answer = resolve(view, Request("GET", request.host, request.target, tuple(fields)))
             fields += self._conditions(answer.field("etag") or '"0-0"', answer.field("last-modified") or "never")
         if pick.random() < 0.05:
