@@ -1,0 +1,22 @@
+"""Events: what happened, for people."""
+
+from edgeward.store.connection import Store
+from edgeward.store.events import Event
+from edgeward.store.layout import event_subject
+
+
+async def test_the_newest_events_come_back_oldest_first(store: Store):
+    """recent gives the newest ones in the order in which they happened."""
+    assert await store.events.recent() == []
+    for number in range(5):
+        await store.events.record(Event("push", 1000 + number, "ada", f"push {number}", {"site": "docs"}))
+    found = await store.events.recent(3)
+    assert [event.text for event in found] == ["push 2", "push 3", "push 4"]
+    assert found[0] == Event("push", 1002, "ada", "push 2", {"site": "docs"})
+
+
+async def test_an_event_of_an_unknown_schema_is_left_out(store: Store):
+    """A newer program's events do not stop an older one from showing the rest."""
+    await store.events.record(Event("push", 1, "ada", "one"))
+    await store.jetstream.publish(event_subject("push"), b'{"schema":[9,0]}', headers={}, what="test")
+    assert [event.text for event in await store.events.recent()] == ["one"]
