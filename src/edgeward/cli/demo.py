@@ -58,6 +58,9 @@ def demo(
     store_port: Annotated[
         int, typer.Option("--store-port", min=1, max=65535, metavar="PORT", help="For the state store.")
     ] = 4222,
+    metrics_port: Annotated[
+        int, typer.Option("--metrics-port", min=1, max=65535, metavar="PORT", help="For /metrics.")
+    ] = 9145,
     engine: Annotated[
         EngineChoice, typer.Option("--engine", help="What serves HTTP; auto: nginx if it is here.")
     ] = "auto",
@@ -68,7 +71,15 @@ def demo(
 ) -> int:
     """Start a whole fleet on this machine and push a site to it. Ctrl-C ends it and leaves nothing running."""
     with _data_folder(data) as folder:
-        plan = plan_demo(site=site, data=folder, edges=edges, http_port=http_port, store_port=store_port, engine=engine)
+        plan = plan_demo(
+            site=site,
+            data=folder,
+            edges=edges,
+            http_port=http_port,
+            store_port=store_port,
+            metrics_port=metrics_port,
+            engine=engine,
+        )
         views.talk(demo_screen.opening(plan, folder, kept=data is not None))
         try:
             run(_run(plan))
@@ -103,7 +114,7 @@ async def _run(plan: DemoPlan) -> None:
         await _ready(fleet, store)
         await _push(plan, store)
         views.show(
-            demo_screen.guide(plan, {edge.name: fleet.pid(edge) for edge in plan.edges}, call=demo_screen.program())
+            *demo_screen.guide(plan, {edge.name: fleet.pid(edge) for edge in plan.edges}, call=demo_screen.program())
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(fleet.keep())

@@ -18,7 +18,6 @@ from edgeward.errors import EngineMissing, InputError, ServeError
 
 LOCATIONS = ("FRA", "IAD", "SYD", "SIN", "GRU", "NRT", "JNB", "LHR", "SFO")
 HOSTNAMES = ("www.example.test", "example.test")
-METRICS_PORT = 9145
 
 EngineChoice = Literal["auto", "nginx", "preview"]
 
@@ -60,6 +59,7 @@ class DemoPlan:
 
     edges: tuple[DemoEdge, ...]
     store_port: int
+    metrics_port: int
     engine: Literal["nginx", "preview"]
     engine_note: str | None
     project: Project
@@ -69,6 +69,10 @@ class DemoPlan:
         """Where the state store answers."""
         return f"nats://{self.edges[0].address}:{self.store_port}"
 
+    def metrics_port_of(self, edge: DemoEdge) -> int:
+        """Where an edge tells its metrics: one port, or one for each where edges share an address."""
+        return self.metrics_port + [other for other in self.edges if other.address == edge.address].index(edge)
+
     @property
     def token_file(self) -> Path:
         """Where the state server keeps its token."""
@@ -76,7 +80,14 @@ class DemoPlan:
 
 
 def plan_demo(
-    *, site: Path | None, data: Path, edges: int, http_port: int, store_port: int, engine: EngineChoice
+    *,
+    site: Path | None,
+    data: Path,
+    edges: int,
+    http_port: int,
+    store_port: int,
+    metrics_port: int,
+    engine: EngineChoice,
 ) -> DemoPlan:
     """Decide what to start. data: folder for everything.
 
@@ -91,8 +102,9 @@ def plan_demo(
         address = f"127.0.10.{number + 1}" if own_addresses else "127.0.0.1"
         port = http_port if own_addresses else http_port + number
         planned.append(DemoEdge(name, location, address, port, data / name))
-    _check_ports(planned, store_port)
-    return DemoPlan(tuple(planned), store_port, chosen, note, project)
+    plan = DemoPlan(tuple(planned), store_port, metrics_port, chosen, note, project)
+    _check_ports(plan)
+    return plan
 
 
 def demo_project(site: Path | None) -> Project:
@@ -140,16 +152,11 @@ def edge_toml(plan: DemoPlan, edge: DemoEdge) -> str:
         'disk_reserve = "64 MiB"',
         "",
         "[metrics]",
-        f"listen = {_toml(f'{edge.address}:{metrics_port(plan, edge)}')}",
+        f"listen = {_toml(f'{edge.address}:{plan.metrics_port_of(edge)}')}",
     ]
     if first:
         lines += ["", "[state]", f"listen = {_toml(edge.address)}", f"port = {plan.store_port}"]
     return "\n".join([*lines, ""])
-
-
-def metrics_port(plan: DemoPlan, edge: DemoEdge) -> int:
-    """Return where an edge of the demo tells its metrics: one port, or one for each where they share an address."""
-    return METRICS_PORT + [other for other in plan.edges if other.address == edge.address].index(edge)
 
 
 def find_nginx() -> Path | None:
@@ -170,9 +177,13 @@ def _choose_engine(wanted: EngineChoice) -> tuple[Literal["nginx", "preview"], s
     return "preview", why
 
 
-def _check_ports(edges: list[DemoEdge], store_port: int) -> None:
-    wanted = [(edge.address, edge.http_port, "--http-port", f"HTTP of edge {edge.name}") for edge in edges]
-    wanted.append((edges[0].address, store_port, "--store-port", "the state store"))
+def _check_ports(plan: DemoPlan) -> None:
+    wanted = [(edge.address, edge.http_port, "--http-port", f"HTTP of edge {edge.name}") for edge in plan.edges]
+    wanted += [
+        (edge.address, plan.metrics_port_of(edge), "--metrics-port", f"metrics of edge {edge.name}")
+        for edge in plan.edges
+    ]
+    wanted.append((plan.edges[0].address, plan.store_port, "--store-port", "the state store"))
     for address, port, option, what in wanted:
         why = _can_bind(address, port)
         if why is not None:

@@ -5,11 +5,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
 from edgeward.cli import tables
-from edgeward.cli.demo_plan import DemoPlan, metrics_port
+from edgeward.cli.demo_fleet import RESTART_SECONDS
+from edgeward.cli.demo_plan import DemoEdge, DemoPlan
 from edgeward.cli.figures import count, seconds, short, size
 from edgeward.cli.fleets_file import STORE_VARIABLE, TOKEN_VARIABLE
 from edgeward.cli.grid import Grid
@@ -47,7 +48,7 @@ def program() -> str:
     return "edgeward" if found and Path(found).resolve() == called.resolve() else str(called)
 
 
-def guide(plan: DemoPlan, pids: Mapping[str, int | None], *, call: str) -> RenderableType:
+def guide(plan: DemoPlan, pids: Mapping[str, int | None], *, call: str) -> list[RenderableType]:
     """How to open the site and what to try, ready to paste."""
     site = plan.project.settings
     host, first = site.hostnames[0], plan.edges[0]
@@ -56,18 +57,16 @@ def guide(plan: DemoPlan, pids: Mapping[str, int | None], *, call: str) -> Rende
     title = [Text(""), Text(f"The site {host}, on every edge", style="bold")]
     addresses = Grid("edge", "address", "metrics", "agent")
     for edge in plan.edges:
-        metrics = f"http://{edge.address}:{metrics_port(plan, edge)}/metrics"
+        metrics = f"http://{edge.address}:{plan.metrics_port_of(edge)}/metrics"
         addresses.add_row(edge.location, edge.url, metrics, f"pid {pids.get(edge.name)}")
     opening_lines = [
         Text("\nOpen it (the name is known to nobody but these edges; a bare address is answered 421)", style="bold"),
         Text(f"  curl --resolve {resolve} http://{host}:{port}/"),
         Text(f"  curl -i -H 'Host: {host}' {plan.edges[-1].url}/"),
         Text(f"  chromium --host-resolver-rules='MAP {host} {first.address}' http://{host}:{port}/"),
-        Text(
-            f"  any browser: put '{first.address} {' '.join(site.hostnames)}' into /etc/hosts, then http://{host}:{port}/"
-        ),
+        Text(f"  any browser: http://{host}:{port}/ once /etc/hosts has: {first.address} {' '.join(site.hostnames)}"),
     ]
-    return Group(*title, addresses, *opening_lines, *_things_to_try(plan, pids, call), Text(""))
+    return [*title, addresses, *opening_lines, *_things_to_try(plan, pids, call), Text("")]
 
 
 def _things_to_try(plan: DemoPlan, pids: Mapping[str, int | None], call: str) -> list[Text]:
@@ -84,13 +83,19 @@ def _things_to_try(plan: DemoPlan, pids: Mapping[str, int | None], call: str) ->
         (f"{call} verify {site} --all", "ask every edge for everything"),
         (f"{call} releases {site}", ""),
         (f"{call} status --watch", ""),
-        (f"kill -9 {pids.get(last.name)}", f"the agent of {last.location}: its HTTP goes on; it comes back"),
+        (f"kill -9 {pids.get(last.name)}", _after_kill(plan, last)),
     )
-    width = min(max(len(line) for line, _ in lines[1:]), 60)
+    width = max(len(line) for line, _ in lines[2:])
     parts = [Text("\nTry, in another terminal", style="bold")]
     for line, what in lines:
-        parts.append(Text.assemble(f"  {line:<{width}}", (f"  # {what}" if what else "", tables.FAINT)))
+        padded = f"{line:<{width}}  " if what else line
+        parts.append(Text.assemble(f"  {padded}", (f"# {what}" if what else "", tables.FAINT)))
     return [*parts, Text("\nCtrl-C ends the demo.")]
+
+
+def _after_kill(plan: DemoPlan, edge: DemoEdge) -> str:
+    serves = "nginx goes on serving" if plan.engine == "nginx" else "it is away"
+    return f"the agent of {edge.location}: {serves}; it is back after {RESTART_SECONDS:.0f} s"
 
 
 def status_lines(value: FleetStatus) -> tuple[str, ...]:

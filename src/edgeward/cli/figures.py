@@ -46,7 +46,7 @@ def seconds(value: float | None) -> str:
 def span(value: int) -> str:
     """Return a long duration in one unit: "40 s", "12 min", "5 h", "3 d"."""
     value = max(value, 0)
-    for limit, unit, step in ((90, "s", 1), (90 * 60, "min", 60), (48 * 3600, "h", 3600)):
+    for limit, unit, step in ((120, "s", 1), (120 * 60, "min", 60), (48 * 3600, "h", 3600)):
         if value < limit:
             return f"{value // step} {unit}"
     return f"{value // 86_400} d"

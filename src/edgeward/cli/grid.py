@@ -1,11 +1,9 @@
 """A table without lines that fits the terminal: some of its columns are cut, the others never."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
-from rich.table import Table
 from rich.text import Text
 
 GAP = 2
@@ -41,13 +39,17 @@ class Grid:
             widths[at] -= 1
         return widths
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[Table]:
-        """Draw it for a console (the protocol of rich)."""
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[Text]:
+        """Draw it for a console (the protocol of rich): one line for each row, with no blanks at its end."""
         widths = self.widths(options.max_width)
-        table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-        for name, width in zip(self._columns, widths, strict=True):
-            side: Literal["left", "right"] = "right" if name in self._right else "left"
-            table.add_column(name.upper(), justify=side, no_wrap=True, overflow="ellipsis", width=width)
-        for row in self._rows:
-            table.add_row(*row)
-        yield table
+        heading = [Text(name.upper(), style="bold") for name in self._columns]
+        for row in (heading, *self._rows):
+            line = Text(no_wrap=True, overflow="ellipsis")
+            for name, cell, width in zip(self._columns, row, widths, strict=True):
+                shown = cell.copy()
+                shown.truncate(width, overflow="ellipsis")
+                shown.align("right" if name in self._right else "left", width)
+                line.append_text(shown)
+                line.append(" " * GAP)
+            line.rstrip()
+            yield line

@@ -45,8 +45,10 @@ FolderArgument = Annotated[
 ]
 
 
-def duration(text: str) -> float:
-    """Return seconds from "60", "60s", "1.5m" or "1h". Raises typer.BadParameter."""
+def duration(text: str | float) -> float:
+    """Return seconds from "60", "60s", "1.5m" or "1h"; a number (the default) stays. Raises typer.BadParameter."""
+    if isinstance(text, float):
+        return text
     match = _DURATION.match(text)
     if not match:
         raise typer.BadParameter(f"{text!r} is not a duration such as 60s, 5m or 1h")

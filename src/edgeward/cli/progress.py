@@ -17,6 +17,9 @@ from rich.text import Text
 from edgeward.cli import figures, views
 from edgeward.publish import progress as events
 
+SLOW = 2.0
+"""Plain output says of each edge when it is ready only after so many seconds: the result names them all anyway."""
+
 _LABEL = {
     "scan": "read the folder",
     "compress": "compress",
@@ -59,7 +62,7 @@ class ProgressView:
                 self._bars.update(self._tasks[phase], completed=done)
             case events.Finished(phase, seconds, note):
                 self._finish(phase, seconds, note)
-            case events.EdgeReached(edge, what, seconds) if not self._quiet and self._bars is None:
+            case events.EdgeReached(edge, what, seconds) if seconds > SLOW and not self._quiet and self._bars is None:
                 views.talk(f"{'':<20}{views.visible(edge)} {what} after {figures.seconds(seconds)}")
             case _:
                 pass

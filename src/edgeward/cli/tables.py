@@ -138,14 +138,24 @@ def sites(lines: Sequence[SiteLine], *, now: int) -> Grid:
 def releases(value: SiteReleases, *, now: int) -> Grid:
     """Retained releases of a site, newest first; the live one is marked."""
     table = Grid(
-        "release", "", "pushed", "by", "files", "size", "message", flexible=("message", "by"), right=("files", "size")
+        "release",
+        "",
+        "pushed",
+        "age",
+        "by",
+        "files",
+        "size",
+        "message",
+        flexible=("message", "by"),
+        right=("files", "size"),
     )
     for line in value.releases:
         note = f"[purged {len(line.purged)}] " if line.purged else ""
         table.add_row(
             Text(short(line.release), style=GOOD if line.live else ""),
             Text("live", style=GOOD) if line.live else "",
-            f"{moment(line.created)}, {span(now - line.created)} ago",
+            moment(line.created),
+            span(now - line.created),
             visible(line.deployer),
             f"{line.files:,}",
             size(line.size),
@@ -156,10 +166,9 @@ def releases(value: SiteReleases, *, now: int) -> Grid:
 
 def moves(value: SiteReleases, *, now: int) -> Grid:
     """Who moved the live pointer of a site, when, and how; newest first."""
-    table = Grid("move", "to", "at", "by", flexible=("by",))
+    table = Grid("move", "to", "at", "age", "by", flexible=("by",))
     for line in value.moves:
-        at = f"{moment(line.at)}, {span(now - line.at)} ago"
-        table.add_row(line.move, short(line.release), at, visible(line.by))
+        table.add_row(line.move, short(line.release), moment(line.at), span(now - line.at), visible(line.by))
     return table
 
 
