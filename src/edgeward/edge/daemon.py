@@ -139,6 +139,7 @@ class _Edge:
             stager,
             conditions,
             rate=settings.limits.scrub_rate,
+            reachable=lambda: store.connected,
             refresh=self.switching.refresh,
             journal=Journal(store, edge=settings.name, clock=_now),
             clock=_now,

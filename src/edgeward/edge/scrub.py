@@ -36,7 +36,10 @@ class Progress:
 
 
 class Scrub:
-    """Reads at most `rate` bytes a second."""
+    """Reads at most `rate` bytes a second.
+
+    reachable: whether the store can be asked just now. refresh: makes the HTTP engine open all files anew.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class Scrub:
         conditions: Conditions,
         *,
         rate: int,
+        reachable: Callable[[], bool],
         refresh: Callable[[], Awaitable[None]],
         journal: Journal,
         clock: Callable[[], int],
@@ -58,7 +62,9 @@ class Scrub:
         self._stager = stager
         self._conditions = conditions
         self._rate = rate
+        self._reachable = reachable
         self._refresh = refresh
+        self._mending = asyncio.Lock()
         self._journal = journal
         self._clock = clock
 
@@ -140,18 +146,23 @@ class Scrub:
 
     async def _mend(self) -> None:
         """Fetch what is rotten again, link it anew everywhere, and have the HTTP engine open it anew."""
-        if not self.rotten:
+        if not self.rotten or self._mending.locked():
             return
-        wanted = dict(self.rotten)
-        try:
-            async with self._holdings.pinned(frozenset(wanted)):
-                await self._stager.fetch(wanted)
-            await self._refresh()
-        except EdgewardError as error:
-            self._tell(error.message)
-            return
-        for digest in wanted:
-            del self.rotten[digest]
+        async with self._mending:
+            wanted = dict(self.rotten)
+            if not self._reachable():
+                self._tell("the state store cannot be reached")
+                return
+            try:
+                async with self._holdings.pinned(frozenset(wanted)):
+                    await self._stager.fetch(wanted)
+                    await self._holdings.mend(frozenset(wanted))
+                await self._refresh()
+            except EdgewardError as error:
+                self._tell(error.message)
+                return
+            for digest in wanted:
+                del self.rotten[digest]
         self.progress.mended += len(wanted)
         self._tell()
         self.changed.set()

@@ -1,0 +1,149 @@
+"""What an edge holds: kept assets, the state that survives a restart, and what a restart finds."""
+
+import pytest
+
+from edge_parts import Parts, make_release
+from edgeward.edge.disk import EdgeState, ServedRelease
+from edgeward.edge.holdings import Holdings
+from edgeward.errors import DiskError, SchemaError
+
+DAY = 86_400
+APP1, APP2, APP3 = "/assets/app.11111a11.js", "/assets/app.22222b22.js", "/assets/app.33333c33.js"
+
+
+def site(app: str, **more):
+    return make_release({"/index.html": f"<script src={app}>", app: f"code of {app}"}, keep_assets_days=7, **more)
+
+
+def kept(parts: Parts) -> set[str]:
+    return set(parts.disk.kept("blog").assets())
+
+
+async def test_assets_stay_for_the_days_of_the_site(store, parts: Parts) -> None:
+    """An asset that left with its release stays reachable for keep_assets_days, even without its tree; then it goes."""
+    first, second = await site(APP1).put(store), await site(APP2).put(store)
+    await parts.stage(first)
+    await parts.serve(first)
+    await parts.stage(second)
+    assert kept(parts) == {APP1, APP2}  # staged assets are reachable before they are live
+    await parts.serve(second)
+    await parts.holdings.unstage(first.key)
+    parts.clock.now += 7 * DAY - 1
+    await parts.holdings.keep("blog")
+    assert kept(parts) == {APP1, APP2}
+    parts.clock.now += 2
+    await parts.holdings.keep("blog")
+    assert kept(parts) == {APP2}
+    assert not (parts.disk.kept("blog").path / f"identity{APP1}").exists()
+
+
+async def test_a_withdrawn_candidate_leaves_nothing_reachable(store, parts: Parts) -> None:
+    """Assets of a release that was staged and never live go with its tree."""
+    first, never = await site(APP1).put(store), await site(APP3).put(store)
+    await parts.stage(first)
+    await parts.serve(first)
+    await parts.stage(never)
+    assert kept(parts) == {APP1, APP3}
+    await parts.holdings.unstage(never.key)
+    assert kept(parts) == {APP1}
+
+
+async def test_a_rollback_and_back_keeps_both(store, parts: Parts) -> None:
+    """Moves to and fro: whatever was live within the days stays; the clock of an asset starts when it left last."""
+    first, second = await site(APP1).put(store), await site(APP2).put(store)
+    for made in (first, second):
+        await parts.stage(made)
+        await parts.serve(made)
+    parts.clock.now += 5 * DAY
+    await parts.serve(first)
+    parts.clock.now += 1 * DAY
+    await parts.holdings.unstage(second.key)
+    parts.clock.now += 5 * DAY
+    await parts.holdings.keep("blog")
+    assert kept(parts) == {APP1, APP2}
+    parts.clock.now += 2 * DAY
+    await parts.holdings.keep("blog")
+    assert kept(parts) == {APP1}
+
+
+async def test_a_site_that_is_removed_leaves_no_folder(store, parts: Parts) -> None:
+    """When neither a release nor a pointer is left, the site's folder goes, kept assets too."""
+    first = await site(APP1).put(store)
+    await parts.stage(first)
+    await parts.serve(first)
+    await parts.serve()
+    await parts.holdings.unstage(first.key)
+    assert list(parts.disk.sites()) == []
+
+
+async def test_a_restart_finds_what_was_served(store, parts: Parts) -> None:
+    """A new process loads the same releases, live and staged, from the disk alone, and since when."""
+    first, second = await site(APP1).put(store), await site(APP2).put(store)
+    await parts.stage(first)
+    await parts.serve(first)
+    await parts.stage(second)
+    again = Holdings(parts.disk, edge="fra")
+    assert again.load() == {}
+    assert again.live == {"blog": first.key[1]}
+    assert again.staged == parts.holdings.staged
+    assert again.state.sites["blog"].since == parts.clock.now
+    view = await again.view(again.live)
+    assert [each.manifest for each in view.sites] == [first.manifest]
+
+
+async def test_a_switch_that_was_cut_off_still_keeps_assets(store, parts: Parts) -> None:
+    """Killed between the switch and the note of what left: the next process keeps the assets all the same."""
+    first, second = await site(APP1).put(store), await site(APP2).put(store)
+    await parts.stage(first)
+    await parts.serve(first)
+    await parts.stage(second)
+    view = await parts.holdings.view({"blog": second.key[1]})
+    parts.holdings.note_served(view, {"blog": first.key[1]})  # and no `keep`: killed here
+    again = Holdings(parts.disk, edge="fra", clock=parts.clock)
+    again.load()
+    await again.keep("blog")
+    await again.unstage(first.key)
+    assert kept(parts) == {APP1, APP2}
+    assert again.state.sites["blog"].left == ()
+
+
+async def test_a_broken_manifest_is_not_served_and_comes_back(store, parts: Parts) -> None:
+    """A manifest that rotted is reported, its release forgotten, and staged anew from the store."""
+    first = await site(APP1).put(store)
+    await parts.stage(first)
+    await parts.serve(first)
+    file = parts.disk.path / "manifests" / first.key[1]
+    file.write_bytes(file.read_bytes()[:-3] + b"xyz")
+    again = Holdings(parts.disk, edge="fra")
+    assert "cannot be served from this edge's own disk" in again.load()["blog"]
+    assert again.staged == {}
+    await parts.stage(first)
+    again = Holdings(parts.disk, edge="fra")
+    again.load()
+    assert first.key in again.staged
+
+
+def test_an_unknown_schema_is_refused_untouched(parts: Parts) -> None:
+    """State written by a later major version stops the agent instead of being overwritten."""
+    file = parts.disk.path / "edge.json"
+    file.write_bytes(b'{"schema":[9,0],"sites":{}}')
+    with pytest.raises(SchemaError, match=r"schema 9\.0"):
+        Holdings(parts.disk, edge="fra").load()
+    assert file.read_bytes() == b'{"schema":[9,0],"sites":{}}'
+
+
+def test_the_state_survives_the_disk() -> None:
+    """Bytes of the state parse back to it."""
+    release = make_release({"/index.html": "x"}).key[1]
+    state = EdgeState({"blog": ServedRelease(release, 5, ((release, 4),))}, frozenset({"order"}))
+    assert EdgeState.from_bytes(state.to_bytes()) == state
+
+
+def test_one_agent_for_one_folder(parts: Parts) -> None:
+    """A second agent is kept out as long as the first one lives."""
+    parts.disk.lock()
+    with pytest.raises(DiskError, match="another agent works in"):
+        type(parts.disk)(parts.disk.path).lock()
+    parts.disk.unlock()
+    parts.disk.lock()
+    parts.disk.unlock()

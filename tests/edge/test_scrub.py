@@ -1,0 +1,142 @@
+"""The scrub: what rots is found, takes the edge out, and is mended from the store."""
+
+import pytest
+
+from edge_parts import MODIFIED, Parts, make_release
+from edgeward.edge.conditions import Conditions
+from edgeward.edge.journal import Journal
+from edgeward.edge.scrub import Scrub
+from edgeward.store.connection import StoreAddress, open_store
+
+PAGES = {"/index.html": "<p>hello</p>" * 100, "/small.txt": "x", "/assets/app.3f9a1c7e.js": "1;" * 200}
+
+
+def flip(file) -> None:
+    data = bytearray(file.read_bytes())
+    data[0] ^= 0xFF
+    with file.open("r+b") as opened:
+        opened.write(data)
+
+
+class Scrubbing:
+    def __init__(self, parts: Parts, store) -> None:
+        self.conditions = Conditions()
+        self.refreshed = 0
+        journal = Journal(store, edge="fra", clock=parts.clock)
+        self.scrub = Scrub(
+            parts.holdings,
+            parts.stager,
+            self.conditions,
+            rate=1 << 40,
+            reachable=lambda: store.connected,
+            refresh=self._refresh,
+            journal=journal,
+            clock=parts.clock,
+        )
+
+    async def _refresh(self) -> None:
+        self.refreshed += 1
+
+
+@pytest.fixture
+async def made(store, parts: Parts):
+    release = await make_release(PAGES).put(store)
+    await parts.stage(release)
+    await parts.serve(release)
+    return release
+
+
+async def test_a_sound_disk_is_left_alone(store, parts: Parts, made) -> None:
+    """A round over sound blobs finds nothing and counts them all."""
+    scrubbing = Scrubbing(parts, store)
+    assert await scrubbing.scrub.once()
+    progress = scrubbing.scrub.progress
+    assert (progress.done, progress.total, progress.rounds, progress.found) == (5, 5, 1, 0)
+    assert scrubbing.refreshed == 0
+
+
+@pytest.mark.parametrize("path", ["/index.html", "/assets/app.3f9a1c7e.js"])
+async def test_what_rots_is_mended_everywhere(store, parts: Parts, made, path: str) -> None:
+    """A rotten inode is found, reported as an event, fetched again; tree and kept folder get the new one with the old
+    time, and the HTTP engine is made to open it anew.
+    """
+    target = parts.disk.tree(made.key) / f"identity{path}"
+    flip(target)
+    scrubbing = Scrubbing(parts, store)
+    await scrubbing.scrub.once()
+    assert target.read_text() == PAGES[path]
+    assert target.stat().st_mtime == MODIFIED
+    kept = parts.disk.kept("blog").path / f"identity{path}"
+    assert not kept.exists() or kept.read_text() == PAGES[path]
+    assert scrubbing.refreshed >= 1
+    assert scrubbing.scrub.rotten == {}
+    assert scrubbing.conditions.sentences == ()
+    assert any("blob" in event.text for event in await store.events.recent())
+    await scrubbing.scrub.once()
+    assert scrubbing.scrub.progress.mended == scrubbing.scrub.progress.found
+
+
+async def test_without_the_store_the_edge_stays_out(store, server, parts_at, loopback_address: str) -> None:
+    """Rot that cannot be mended keeps the edge out, with a sentence, until it can."""
+    parts = parts_at(store)
+    made = await make_release(PAGES).put(store)
+    await parts.stage(made)
+    flip(parts.disk.tree(made.key) / "identity/index.html")
+    await store.blobs.delete([made.digest("/index.html")])
+    scrubbing = Scrubbing(parts, store)
+    await scrubbing.scrub.once()
+    assert set(scrubbing.scrub.rotten) == {made.digest("/index.html")}
+    (sentence,) = scrubbing.conditions.sentences
+    assert "rotted" in sentence
+    assert "cannot be fetched again" in sentence
+    await made.put(store)
+    await scrubbing.scrub.once()
+    assert scrubbing.scrub.rotten == {}
+    assert scrubbing.conditions.sentences == ()
+    assert parts.read(made, "/index.html") == PAGES["/index.html"]
+
+
+async def test_a_file_that_somebody_deleted_is_put_back(store, parts: Parts, made) -> None:
+    """A missing blob is never a 404 for long: the tree is compared with the manifest in each round."""
+    (parts.disk.tree(made.key) / "identity/index.html").unlink()
+    (parts.disk.tree(made.key) / "gzip/index.html").unlink()
+    scrubbing = Scrubbing(parts, store)
+    await scrubbing.scrub.once()
+    assert parts.read(made, "/index.html") == PAGES["/index.html"]
+    assert (parts.disk.tree(made.key) / "gzip/index.html").exists()
+    assert scrubbing.scrub.progress.mended == 2
+
+
+async def test_a_file_and_its_blob_gone_are_fetched(store, parts: Parts, made) -> None:
+    """Tree, inode and blob all deleted: everything comes back from the store."""
+    parts.disk.blobs.remove(made.digest("/small.txt"))
+    (parts.disk.tree(made.key) / "identity/small.txt").unlink()
+    await Scrubbing(parts, store).scrub.once()
+    assert parts.read(made, "/small.txt") == "x"
+    assert parts.disk.blobs.has(made.digest("/small.txt"))
+
+
+async def test_rot_that_nothing_needs_is_thrown_away(store, parts: Parts, made) -> None:
+    """A rotten blob of no release is removed, and nobody is told that the edge is out."""
+    stray = make_release({"/index.html": "another"})
+    temp = parts.disk.scratch / "stray"
+    temp.write_text("another")
+    parts.disk.blobs.adopt(stray.digest("/index.html"), temp)
+    flip(parts.disk.blobs.file(stray.digest("/index.html")))
+    scrubbing = Scrubbing(parts, store)
+    await scrubbing.scrub.once()
+    assert not parts.disk.blobs.has(stray.digest("/index.html"))
+    assert scrubbing.scrub.rotten == {}
+
+
+async def test_the_scrub_does_not_ask_a_store_that_is_away_for_ever(parts_at, store, loopback_address: str) -> None:
+    """With no store at all the scrub still ends its round."""
+    made = await make_release(PAGES).put(store)
+    async with open_store(StoreAddress(f"nats://{loopback_address}:1"), name="nobody", wait=False) as nobody:
+        staged = parts_at(store)
+        await staged.stage(made)
+        flip(staged.disk.tree(made.key) / "identity/index.html")
+        staged.stager._source = nobody.blobs
+        scrubbing = Scrubbing(staged, nobody)
+        await scrubbing.scrub.once()
+        assert scrubbing.scrub.rotten
