@@ -24,7 +24,7 @@ from edgeward.publish.fleet_settings import read_deployers
 from edgeward.publish.intent import intent
 from edgeward.publish.places import Places
 from edgeward.publish.progress import Advanced, EdgeReached, Finished, Noticed, Progress, Started, silent
-from edgeward.publish.releases import Live, ensure_record, read_live, read_manifest, release_key
+from edgeward.publish.releases import Live, read_live, read_manifest, release_key
 from edgeward.publish.roll_call import RollCall, call_roll
 from edgeward.publish.takedowns import read_orders
 from edgeward.publish.values import Bystander, EdgeTimes, MoveResult, PurgeResult, Waiting
@@ -196,19 +196,35 @@ async def _rewrite(run: _Purge, kept: _Kept, what: Takedown) -> Mapping[Digest, 
             purged=tuple(sorted({*record.purged, *gone})),
             replaces=(*record.replaces, old),
         )
-        await ensure_record(run.store, new)
+        await _store_record(run.store, new)
         names[old] = manifest.release
     return names
+
+
+async def _store_record(store: Store, record: ReleaseRecord) -> None:
+    """Store a rewritten release. Without the paths it may be one that is there already: then that one replaces the old
+    one.
+    """
+    key = release_key(record.site, record.release)
+    stored = await store.releases.get(key)
+    if stored is None:
+        await store.releases.create(key, record.to_bytes())
+        return
+    there = ReleaseRecord.from_bytes(stored.value)
+    replaces = tuple(dict.fromkeys((*there.replaces, *record.replaces)))
+    if replaces != there.replaces:
+        await store.releases.update(key, replace(there, replaces=replaces).to_bytes(), stored.revision)
 
 
 async def _move(run: _Purge, live: Live, names: Mapping[Digest, Digest]) -> Pointer:
     """Move the pointer, always: a push that began before the order was written then loses its compare-and-set."""
     assert live.pointer is not None
     assert live.revision is not None
+    release, previous = renamed(live.pointer.release, names), renamed(live.pointer.previous, names)
     pointer = replace(
         live.pointer,
-        release=renamed(live.pointer.release, names),
-        previous=renamed(live.pointer.previous, names),
+        release=release,
+        previous=None if previous == release else previous,
         at=int(time.time()),
         by=run.by,
         move="purge",
