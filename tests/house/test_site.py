@@ -1,6 +1,7 @@
 """The demo site that the repository ships is a good one: names that tell the truth, links that lead somewhere."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -64,3 +65,11 @@ def test_pages_need_no_inline_code():
     """The site's own Content-Security-Policy allows neither inline scripts nor inline styles; no page has any."""
     for page in PAGES:
         assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", page.read_text()), page
+
+
+def test_the_site_can_be_pushed_without_a_warning():
+    """`edgeward preview --check --strict` finds nothing wrong with the demo site, not even a rule that is shadowed."""
+    command = [sys.executable, "-m", "edgeward", "preview", "--check", "--strict", str(SITE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr
