@@ -40,7 +40,7 @@ class _Edge:
 async def verify(
     store: Store, site: str, *, all_paths: bool = False, progress: Progress = silent, deadline: float = DEADLINE
 ) -> VerifyReport:
-    """Compare what every known edge answers with the manifest of the live release.
+    """Compare what every edge that is known or reports answers with the manifest of the live release.
 
     all_paths: every path in every coding, not a sample. Each edge is asked over its own first address, with the site's
     hostnames. Raises NotFoundError (no such site, no edge), StoreError.
@@ -64,7 +64,11 @@ async def verify(
 
 
 async def _records(store: Store) -> Mapping[str, EdgeRecord]:
-    return {name: EdgeRecord.from_bytes(stored.value) for name, stored in (await store.edges.values()).items()}
+    """Every edge that is known; one that only reports has no address, so that it cannot be asked."""
+    found = {name: EdgeRecord.from_bytes(stored.value) for name, stored in (await store.edges.values()).items()}
+    for name in await store.status.keys():
+        found.setdefault(name, EdgeRecord(name, "", ()))
+    return found
 
 
 async def _ask_all(edges: list[_Edge], each: int, progress: Progress, deadline: float) -> None:
