@@ -66,25 +66,27 @@ async def _known(store, number: int) -> bool:
 async def test_edges_serve_what_was_pushed(tmp_path, loopback_addresses, rich_site, engine) -> None:
     """Every path in every coding, an example of every rule and every hostname, on two edges: no difference."""
     places = Places(tmp_path / "cache", tmp_path / "config")
-    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=2, engine=engine) as fleet:
-        async with fleet.store() as store:
-            await eventually(lambda: _known(store, 2))
-            settings = SiteSettings("www", ("www.example.test", "example.test"))
-            result = await push(options(rich_site, settings=settings), store, places=places)
-            events: list[Event] = []
-            report = await verify(store, "www", all_paths=True, progress=events.append)
-            assert report.differences == ()
-            assert report.good
-            assert report.edges == ("fra", "iad")
-            assert (report.release, report.paths) == (result.release, result.files)
-            assert report.requests > 2 * (result.files + 15)
-            assert isinstance(events[0], Started)
-            assert isinstance(events[-1], Finished)
-            assert all(isinstance(event, Advanced) for event in events[1:-1])
-            sampled = await verify(store, "www")
-            assert sampled.good
-            with pytest.raises(NotFoundError, match="the fleet serves no site 'shop'"):
-                await verify(store, "shop")
+    async with (
+        running_fleet(tmp_path / "fleet", loopback_addresses, edges=2, engine=engine) as fleet,
+        fleet.store() as store,
+    ):
+        await eventually(lambda: _known(store, 2))
+        settings = SiteSettings("www", ("www.example.test", "example.test"))
+        result = await push(options(rich_site, settings=settings), store, places=places)
+        events: list[Event] = []
+        report = await verify(store, "www", all_paths=True, progress=events.append)
+        assert report.differences == ()
+        assert report.good
+        assert report.edges == ("fra", "iad")
+        assert (report.release, report.paths) == (result.release, result.files)
+        assert report.requests > 2 * (result.files + 15)
+        assert isinstance(events[0], Started)
+        assert isinstance(events[-1], Finished)
+        assert all(isinstance(event, Advanced) for event in events[1:-1])
+        sampled = await verify(store, "www")
+        assert sampled.good
+        with pytest.raises(NotFoundError, match="the fleet serves no site 'shop'"):
+            await verify(store, "shop")
 
 
 async def test_a_difference_and_a_silent_edge_are_found(tmp_path, loopback_addresses, rich_site) -> None:
@@ -92,21 +94,23 @@ async def test_a_difference_and_a_silent_edge_are_found(tmp_path, loopback_addre
     is unreachable.
     """
     places = Places(tmp_path / "cache", tmp_path / "config")
-    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=2, engine="preview") as fleet:
-        async with fleet.store() as store:
-            await eventually(lambda: _known(store, 2))
-            settings = SiteSettings("www", ("www.example.test",))
-            await push(options(rich_site, settings=settings), store, places=places)
-            wrong = b"<p>Short</p>"
-            changed = 0
-            for file in fleet["iad"].data.rglob("*"):
-                if file.is_file() and file.stat().st_size == len(wrong) and file.read_bytes() == b"<p>short</p>":
-                    file.write_bytes(wrong)
-                    changed += 1
-            assert changed
-            await store.edges.put("syd", EdgeRecord("syd", "SYD", (loopback_addresses(),), port=8080).to_bytes())
-            report = await verify(store, "www")
-            assert not report.good
-            assert {(each.edge, each.what) for each in report.differences} == {("iad", "body")}
-            assert any("/about.html" in each.request for each in report.differences)
-            assert [each.edge for each in report.unreachable] == ["syd"]
+    async with (
+        running_fleet(tmp_path / "fleet", loopback_addresses, edges=2, engine="preview") as fleet,
+        fleet.store() as store,
+    ):
+        await eventually(lambda: _known(store, 2))
+        settings = SiteSettings("www", ("www.example.test",))
+        await push(options(rich_site, settings=settings), store, places=places)
+        wrong = b"<p>Short</p>"
+        changed = 0
+        for file in fleet["iad"].data.rglob("*"):
+            if file.is_file() and file.stat().st_size == len(wrong) and file.read_bytes() == b"<p>short</p>":
+                file.write_bytes(wrong)
+                changed += 1
+        assert changed
+        await store.edges.put("syd", EdgeRecord("syd", "SYD", (loopback_addresses(),), port=8080).to_bytes())
+        report = await verify(store, "www")
+        assert not report.good
+        assert {(each.edge, each.what) for each in report.differences} == {("iad", "body")}
+        assert any("/about.html" in each.request for each in report.differences)
+        assert [each.edge for each in report.unreachable] == ["syd"]
