@@ -21,12 +21,12 @@ async def test_a_value_comes_back_with_the_revision_it_was_stored_under(store: S
 
 
 async def test_a_key_that_was_never_written_is_none(store: Store):
-    """get says None for a key that is not there."""
+    """Get says None for a key that is not there."""
     assert await store.live.get("nothing") is None
 
 
 async def test_creating_what_exists_is_a_conflict_and_changes_nothing(store: Store):
-    """create refuses a key that has a value and names it."""
+    """Create refuses a key that has a value and names it."""
     await store.hosts.create("www.example.test", b"mine")
     with pytest.raises(ConflictError, match=r"'www\.example\.test' in bucket hosts: it exists already"):
         await store.hosts.create("www.example.test", b"yours")
@@ -36,7 +36,7 @@ async def test_creating_what_exists_is_a_conflict_and_changes_nothing(store: Sto
 
 
 async def test_updating_at_an_old_revision_is_a_conflict(store: Store):
-    """update refuses any revision but the newest."""
+    """Update refuses any revision but the newest."""
     first = await store.live.create("docs", b"one")
     await store.live.update("docs", b"two", first)
     with pytest.raises(ConflictError, match="changed by somebody else first") as caught:
@@ -72,7 +72,7 @@ async def test_a_deleted_key_can_be_created_again(store: Store):
 
 
 async def test_deleting_at_an_old_revision_is_a_conflict(store: Store):
-    """delete compares the revision when it is given one, and needs none to remove what is not there."""
+    """Delete compares the revision when it is given one, and needs none to remove what is not there."""
     first = await store.hosts.create("a.test", b"one")
     second = await store.hosts.update("a.test", b"two", first)
     with pytest.raises(ConflictError):
@@ -93,7 +93,7 @@ async def test_history_is_oldest_first_and_kept_for_the_live_pointer(store: Stor
 
 
 async def test_keys_and_values_show_all_and_only_what_is_there(store: Store):
-    """keys is sorted; values has the newest of each; deleted ones are in neither."""
+    """Keys is sorted; values has the newest of each; deleted ones are in neither."""
     for key in ("docs.b", "docs.a", "blog.c"):
         await store.releases.put(key, key.encode())
     await store.releases.delete("docs.b")

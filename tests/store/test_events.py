@@ -6,7 +6,7 @@ from edgeward.store.layout import event_subject
 
 
 async def test_the_newest_events_come_back_oldest_first(store: Store):
-    """recent gives the newest ones in the order in which they happened."""
+    """Recent gives the newest ones in the order in which they happened."""
     assert await store.events.recent() == []
     for number in range(5):
         await store.events.record(Event("push", 1000 + number, "ada", f"push {number}", {"site": "docs"}))

@@ -69,7 +69,7 @@ async def test_expiry_is_seen_by_a_watch_and_by_get(store: Store):
 
 
 async def test_the_status_bucket_forgets_an_edge_that_stops_reporting(store: Store):
-    """status has a TTL of 10 s, and its marks of expiry outlive the keys."""
+    """Status has a TTL of 10 s, and its marks of expiry outlive the keys."""
     layout = store.status.layout
     config = (await store.jetstream.info(layout.stream, what="test"))["config"]
     assert config["max_age"] == 10_000_000_000
@@ -198,7 +198,7 @@ async def test_a_closed_watch_leaves_nothing_at_the_server(store: Store):
 
 
 async def test_ages_are_measured_here(store: Store):
-    """age is the time since the value came in, by this machine's clock."""
+    """Age is the time since the value came in, by this machine's clock."""
     async with store.live.watch() as watch:
         await watch.caught_up(2.0)
         assert watch.age("a") is None

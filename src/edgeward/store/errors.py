@@ -85,3 +85,11 @@ def plain(error: BaseException | None) -> str:
         return "connection refused"
     text = str(error).removeprefix("nats: ").strip()
     return text.strip("'\"") or type(error).__name__
+
+
+def first_of(group: ExceptionGroup[Exception]) -> Exception:
+    """Return the first exception of a group: the one that ended the others."""
+    error: Exception = group
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -107,6 +107,20 @@ class Session:
         """Stop listening to a subject that `expect` returned."""
         self._replies.pop(subject, None)
 
+    async def over(self) -> None:
+        """Return when the connection is gone.
+
+        nats-py says so by a callback, but not when its own closing fails half-way; its reading task ends in any case.
+        """
+        lost = asyncio.create_task(self.lost.wait())
+        reading = self.client._reading_task  # noqa: SLF001 (see above: there is no other sure sign)
+        try:
+            await asyncio.wait({lost, reading} if reading else {lost}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            lost.cancel()
+            if reading is not None and reading.done() and not reading.cancelled():
+                reading.exception()
+
     def end(self) -> None:
         """Tell everybody who waits that nothing more will come."""
         self.lost.set()
@@ -179,7 +193,8 @@ class Link:
                     self.generation += 1
                     self._up.notify_all()
                 log.debug("%s: connected to %s", self.name, self.address.url)
-                await session.lost.wait()
+                await session.over()
+                self.problem = "the connection was lost"
                 log.info("%s: lost the connection to %s", self.name, self.address.url)
             finally:
                 self._session = None

@@ -9,6 +9,7 @@ from typing import Final
 
 from edgeward.core.digest import Digest
 from edgeward.errors import StoreUnavailable
+from edgeward.store.errors import first_of
 from edgeward.store.jetstream import JetStream
 from edgeward.store.layout import BLOBS, chunk_subject, chunks
 from edgeward.store.replay import Interrupted, open_replay
@@ -49,9 +50,12 @@ async def _subjects_of(jetstream: JetStream, digests: Sequence[Digest], patience
         for digest in queue:
             found.update(await _page(jetstream, f"blob.{digest}.*", 0, patience))
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(_AT_ONCE, len(digests))):
-            group.create_task(ask())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(_AT_ONCE, len(digests))):
+                group.create_task(ask())
+    except ExceptionGroup as error:
+        raise first_of(error) from None
     return found
 
 

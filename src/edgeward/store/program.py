@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from edgeward.errors import DiskError, EngineMissing, StoreError, StoreFull
+from edgeward.errors import DiskError, EngineMissing, InputError, StoreError, StoreFull
 from edgeward.store.errors import FULL_HINT
 from edgeward.store.layout import CHUNK
 
@@ -48,6 +48,12 @@ class ServerSettings:
     max_bytes: int | None = None
     reserve: int = 256 * MIB
     name: str = "edgeward"
+
+    def __post_init__(self) -> None:
+        """Hold what nats-server's configuration can say. Raises InputError."""
+        for what, value in (("folder", str(self.data)), ("token", self.token or ""), ("name", self.name)):
+            if not value.isprintable():
+                raise InputError(f"the {what} of the state server holds a control character")
 
 
 def find_program() -> Path:

@@ -11,7 +11,7 @@ from typing import Final
 from edgeward.core.digest import Digest, check_digest, digest_of
 from edgeward.errors import CorruptionError, DiskError, StoreUnavailable
 from edgeward.store.batches import Batches
-from edgeward.store.errors import is_second_of_subject, refusal, unreachable
+from edgeward.store.errors import first_of, is_second_of_subject, refusal, unreachable
 from edgeward.store.jetstream import JetStream
 from edgeward.store.layout import BLOBS, CHUNK, chunk_subject, chunks
 
@@ -96,7 +96,7 @@ class Upload:
             why = "too slow" if link.connected else link.problem
             raise unreachable(link.address.url, "put blobs", why) from error
         except ExceptionGroup as group_error:
-            raise _first(group_error) from None
+            raise first_of(group_error) from None
 
     async def _watch(self, limit: asyncio.Timeout) -> None:
         """End the put when nothing has moved for `patience` seconds."""
@@ -185,14 +185,6 @@ class Upload:
         answer = json.loads(msg.data)
         if "error" in answer and not is_second_of_subject(answer["error"]):
             raise refusal(answer["error"], what)
-
-
-def _first(group: ExceptionGroup[Exception]) -> Exception:
-    """Return the first exception of a group: the one that ended the others."""
-    error: Exception = group
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _read_small(sources: list[BlobSource]) -> list[_Chunk]:
