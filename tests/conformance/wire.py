@@ -68,7 +68,7 @@ class Wire:
         self._address = address
         self._timeout = timeout
         self._socket: socket.socket | None = None
-        self._buffer = b""
+        self._buffer = bytearray()
 
     def ask(self, ask: Ask) -> Got:
         """Send one request and read its response; once more on a new connection if a reused one was closed."""
@@ -87,7 +87,7 @@ class Wire:
         """Send bytes as they are."""
         if self._socket is None:
             self._socket = socket.create_connection(self._address, timeout=self._timeout)
-            self._buffer = b""
+            self._buffer = bytearray()
         self._socket.sendall(data)
 
     def read(self, *, head: bool = False) -> Got:
@@ -124,13 +124,17 @@ class Wire:
     def _until(self, mark: bytes) -> bytes:
         while mark not in self._buffer:
             self._more()
-        found, _, self._buffer = self._buffer.partition(mark)
-        return found + mark
+        end = self._buffer.index(mark) + len(mark)
+        return self._take(end)
 
     def _exactly(self, count: int) -> bytes:
         while len(self._buffer) < count:
             self._more()
-        found, self._buffer = self._buffer[:count], self._buffer[count:]
+        return self._take(count)
+
+    def _take(self, count: int) -> bytes:
+        found = bytes(self._buffer[:count])
+        del self._buffer[:count]
         return found
 
     def _rest(self) -> bytes:
@@ -153,7 +157,7 @@ class Wire:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-            self._buffer = b""
+            self._buffer = bytearray()
 
     def __enter__(self) -> Self:
         return self

@@ -39,6 +39,12 @@ class Application:
         self.show = show
         self._health = health
         self._challenges = challenges
+        self._sending: set[asyncio.Task[Any]] = set()
+
+    def abort(self) -> None:
+        """Cut off the bodies that are still being sent: their connections close before the promised length."""
+        for task in tuple(self._sending):
+            task.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI 3)."""
@@ -47,7 +53,13 @@ class Application:
         del receive
         show = self.show
         request = read_request(scope)
-        await _send(show, request, self._answer(show, request), send)
+        task = asyncio.current_task()
+        assert task is not None
+        self._sending.add(task)
+        try:
+            await _send(show, request, self._answer(show, request), send)
+        finally:
+            self._sending.discard(task)
 
     def _answer(self, show: Show, request: Request) -> Response:
         target = parse_target(request.target)

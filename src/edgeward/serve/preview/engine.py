@@ -21,7 +21,9 @@ from edgeward.serve.preview.application import HEALTH, Application
 from edgeward.serve.preview.site import Show, show_of
 
 START_SECONDS: Final = 10.0
-STOP_SECONDS: Final = 5.0
+FINISH_SECONDS: Final = 2.0
+"""For requests under way when the engine is stopped; then their bodies are cut off."""
+CLOSE_SECONDS: Final = 1.0
 
 # Granian sets up logging for the whole process unless it is told to change nothing.
 _NO_LOGGING: Final = {"incremental": True, "handlers": {}, "loggers": {}}
@@ -50,6 +52,7 @@ class PreviewEngine:
         self._application = Application(Show(View("", {}), {}), health=health, challenges=challenges)
         # Granian's embedded server is typed in part only; what is called on it is in this file.
         self._servers: list[tuple[Any, asyncio.Task[None]]] = []
+        self._ending: set[asyncio.Task[None]] = set()
         self._generation = 0
 
     @property
@@ -112,14 +115,17 @@ class PreviewEngine:
         servers, self._servers = self._servers, []
         for server, _ in servers:
             server.stop()
-        for server, task in servers:
-            done, _ = await asyncio.wait({task}, timeout=STOP_SECONDS)
-            if not done:
-                task.cancel()
-                for worker in server.wrks:
-                    worker.kill()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+        tasks = {task for _, task in servers}
+        for seconds in (FINISH_SECONDS, CLOSE_SECONDS):
+            if tasks:
+                _, tasks = await asyncio.wait(tasks, timeout=seconds)
+            self._application.abort()
+        # What is left waits for a client that neither sends nor takes anything. Granian ends by itself when that client
+        # is gone, and cannot be cancelled without noise; its listening socket is closed.
+        self._ending.update(tasks)
+        for task in tasks:
+            task.add_done_callback(self._ending.discard)
+        await asyncio.gather(*(task for _, task in servers if task not in tasks), return_exceptions=True)
 
     async def release(self) -> None:
         """End it: an engine inside this process cannot outlive it."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeward.core.digest import Digest
-from edgeward.core.release import Entry, Manifest
+from edgeward.core.release import Entry
 from edgeward.core.view import LiveSite, View, make_view
 from edgeward.errors import EdgewardError
 from edgeward.serve.engine import ServedSite, ServedView
@@ -89,13 +89,6 @@ def show_of(served: ServedView) -> Show:
         sites.append(live)
         sources.update(_tree_sources(site))
     return Show(make_view(served.edge, sites), sources, tuple(kept))
-
-
-def show_folder(edge: str, manifest: Manifest, sources: Mapping[Digest, Source]) -> Show:
-    """Return what to show for one site that is in no tree: every blob of the manifest has a source."""
-    live = LiveSite(manifest)
-    prepare(live)
-    return Show(make_view(edge, [live]), sources)
 
 
 def prepare(site: LiveSite) -> None:
