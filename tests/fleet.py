@@ -224,7 +224,7 @@ def prepare_fleet(
     addresses: Callable[[], str],
     *,
     edges: int = 3,
-    engine: str = "nginx",
+    engine: str = os.environ.get("EDGEWARD_TEST_ENGINE", "nginx"),
     limits: str = "",
     more: Mapping[str, str] | None = None,
 ) -> Fleet:
@@ -258,7 +258,7 @@ async def running_fleet(
     addresses: Callable[[], str],
     *,
     edges: int = 3,
-    engine: str = "nginx",
+    engine: str = os.environ.get("EDGEWARD_TEST_ENGINE", "nginx"),
     limits: str = "",
     more: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Fleet]:

@@ -1,0 +1,326 @@
+"""Whole fleets of real processes: what happens to readers when edges, agents or the store die and come back."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgeward.core.fleet import EdgeRecord, EdgeStatus, ReleaseRecord
+from edgeward.publish.catalog import remove_site, rollback
+from edgeward.publish.places import Places
+from edgeward.publish.purge import purge
+from edgeward.publish.push import push
+from edgeward.publish.values import PushResult, Waiting
+from edgeward.store.connection import Store
+from fleet import EdgeProcess, Fleet, running_fleet
+from publishing import options, write_site
+from waiting import eventually
+
+HOST = "www.example.test"
+ONE, TWO, THREE = ("/assets/app.11111a11.js", "/assets/app.22222b22.js", "/assets/app.33333c33.js")
+
+
+class Deployer:
+    """Pushes versions of one small site whose page and asset differ in each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.places = Places(folder / "cache", folder / "config")
+        self.count = 0
+
+    async def push(
+        self, store: Store, asset: str, *, wait: float = 20, quorum: str = "all", **files: str
+    ) -> PushResult:
+        self.count += 1
+        site = write_site(
+            self.folder / f"version{self.count}",
+            {"index.html": page(asset), asset[1:]: f"code of {asset};" * 20, **files},
+        )
+        given = options(site, hostnames=(HOST,), waiting=Waiting(wait, quorum), force=True)
+        return await push(given, store, places=self.places)
+
+
+def page(asset: str) -> str:
+    return f"<script src={asset}></script>" + "<p>text</p>" * 50
+
+
+@pytest.fixture
+def deployer(tmp_path: Path) -> Deployer:
+    return Deployer(tmp_path)
+
+
+async def shows(edge: EdgeProcess, asset: str) -> bool:
+    answer = await edge.get("/")
+    return answer.status == 200 and answer.body.decode() == page(asset)
+
+
+async def test_a_push_is_live_everywhere_and_nothing_is_left_at_the_end(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """One push, three edges with the same answers; figures and health say so; a clean stop leaves no process."""
+    async with running_fleet(tmp_path / "fleet", loopback_addresses) as fleet:
+        async with fleet.store() as store:
+            result = await deployer.push(store, ONE)
+            assert result.moved is not None
+            assert {times.edge for times in result.moved.edges} == {"fra", "iad", "syd"}
+            answers = [await edge.get("/") for edge in fleet]
+            assert {answer.body.decode() for answer in answers} == {page(ONE)}
+            assert len({answer.headers["etag"] for answer in answers}) == 1
+            health = await fleet["iad"].health()
+            assert (health["edge"], health["ready"], health["store"]["connected"]) == ("iad", True, True)
+            assert health["sites"]["blog"]["live"] == result.release
+            assert "edgeward_ready 1" in await fleet["iad"].metrics()
+            statuses = await fleet.statuses(store)
+            assert all(status.sites["blog"].live == result.release for status in statuses.values())
+            assert {key: await fleet_record(store, key) for key in ("fra", "syd")} == {"fra": "FRA", "syd": "SYD"}
+            engines = [pid for edge in fleet for pid in edge.engine_processes()]
+            assert await fleet["syd"].stop() == 0
+            await eventually(lambda: not any(map(alive, engines[-1:])))
+            assert "syd" not in await fleet.statuses(store)
+        await fleet.stop()
+        assert not [pid for pid in engines if alive(pid)]
+
+
+async def fleet_record(store: Store, key: str) -> str:
+    found = await store.edges.get(key)
+    assert found is not None
+    return EdgeRecord.from_bytes(found.value).location
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_a_killed_edge_catches_up(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """SIGKILL to agent and nginx; two pushes succeed without the edge; it comes back with the last release that it
+    knew, at once, says that it is not ready, catches up, and only then reports itself current.
+    """
+    slow = {"syd": "activate_delay = 2"}
+    async with running_fleet(tmp_path / "fleet", loopback_addresses, more=slow) as fleet, fleet.store() as store:
+        await deployer.push(store, ONE)
+        await fleet["syd"].kill()
+        await eventually(lambda: absent(store, "syd"), within=15)
+        await deployer.push(store, TWO)
+        newest = await deployer.push(store, THREE)
+        await fleet["syd"].start()
+        await eventually(lambda: shows(fleet["syd"], ONE), ignoring=(OSError,))
+        health = await fleet["syd"].health()
+        assert health["ready"] is False
+        assert health["because"]
+        await fleet.until_ready("syd")
+        assert await shows(fleet["syd"], THREE)
+        status = (await fleet.statuses(store))["syd"]
+        assert (status.ready, status.sites["blog"].live) == (True, newest.release)
+        for asset in (ONE, TWO, THREE):  # what other edges' pages name is here too, the missed release's as well
+            assert (await fleet["syd"].get(asset)).status == 200, asset
+
+
+async def absent(store: Store, edge: str) -> bool:
+    return await store.status.get(edge) is None
+
+
+async def test_the_store_goes_away_and_comes_back(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """Without the state server every edge goes on serving, one that restarts meanwhile serves from its disk; when it
+    is back a push works with no manual step.
+    """
+    async with running_fleet(tmp_path / "fleet", loopback_addresses) as fleet:
+        async with fleet.store() as store:
+            await deployer.push(store, ONE)
+        await fleet["fra"].stop(signal.SIGHUP)  # the agent and the state server end, nginx goes on
+        for edge in fleet:
+            assert await shows(edge, ONE)
+        await fleet["iad"].kill()
+        await fleet["iad"].start()
+        await eventually(lambda: shows(fleet["iad"], ONE), ignoring=(OSError,))
+        health = await fleet["iad"].health()
+        assert (health["ready"], health["store"]["connected"]) == (False, False)
+        await eventually(lambda: said(fleet["syd"], "the state store cannot be reached"))
+        await fleet["fra"].start()
+        await fleet.until_ready()
+        async with fleet.store() as store:
+            await eventually(lambda: reporting(store, 3), within=15)
+            await deployer.push(store, TWO)
+        for edge in fleet:
+            assert await shows(edge, TWO)
+            assert (await edge.health())["problems"] == []
+
+
+async def said(edge: EdgeProcess, sentence: str) -> bool:
+    return any(sentence in problem for problem in (await edge.health())["problems"])
+
+
+async def reporting(store: Store, count: int) -> bool:
+    found = await store.status.values()
+    return len([value for value in found.values() if EdgeStatus.from_bytes(value.value).ready]) == count
+
+
+async def test_nginx_outlives_its_agent(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """An agent that is killed leaves nginx serving; the next agent adopts it, with the same master, and switches it."""
+    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=2) as fleet, fleet.store() as store:
+        await deployer.push(store, ONE)
+        iad = fleet["iad"]
+        before = set(iad.engine_processes())
+        assert before
+        await iad.stop(signal.SIGKILL)
+        assert await shows(iad, ONE)
+        await iad.start()
+        await eventually(lambda: reporting(store, 2), within=15)
+        await deployer.push(store, TWO)
+        assert await shows(iad, TWO)
+        assert min(set(iad.engine_processes())) in before, "the master is another one"
+
+
+async def test_a_dead_engine_is_started_again(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """Nginx killed under a living agent: the edge says so, starts it again and serves what it served."""
+    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=1) as fleet, fleet.store() as store:
+        await deployer.push(store, ONE)
+        for pid in list(fleet.first.engine_processes()):
+            os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: shows(fleet.first, ONE), within=20, ignoring=(OSError,))
+        await fleet.until_ready()
+        assert "does not answer" in fleet.first.log
+
+
+async def test_no_version_skew_while_one_edge_is_slow(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """While one edge still shows the old page and the other the new one, every asset that either page names is 200 on
+    both.
+    """
+    slow = {"iad": "activate_delay = 3"}
+    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=2, more=slow) as fleet:
+        async with fleet.store() as store:
+            await deployer.push(store, ONE)
+            await deployer.push(store, TWO, quorum="any", wait=1.5)
+        assert await shows(fleet["fra"], TWO)
+        assert await shows(fleet["iad"], ONE)
+        for edge in fleet:
+            for asset in (ONE, TWO):
+                assert (await edge.get(asset)).body == f"code of {asset};".encode() * 20, (edge.name, asset)
+        await eventually(lambda: shows(fleet["iad"], TWO))
+
+
+async def test_a_rollback_needs_nothing_from_the_store(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """The previous release is still staged everywhere: all but its manifest may even be gone from the store."""
+    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=2) as fleet, fleet.store() as store:
+        first = await deployer.push(store, ONE)
+        await deployer.push(store, TWO)
+        await store.blobs.delete(await store.blobs.digests(), erase=False)
+        moved = await rollback(store, "blog", waiting=Waiting(20))
+        assert moved.release == first.release
+        for edge in fleet:
+            assert await shows(edge, ONE)
+            assert (await edge.get(TWO)).status == 200
+
+
+async def test_a_purge_leaves_nothing_anywhere(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """A leaked file is 404 on every edge when the purge is over, and its bytes are in no file of any edge or of the
+    store; a rollback past the purge does not bring it back.
+    """
+    secret = "the quick brown secret " * 30
+    async with running_fleet(tmp_path / "fleet", loopback_addresses) as fleet, fleet.store() as store:
+        await deployer.push(store, ONE, **{"leak.txt": secret})
+        await deployer.push(store, TWO, **{"leak.txt": secret})
+        for edge in fleet:
+            assert (await edge.get("/leak.txt")).status == 200
+        result = await purge(store, "blog", ("/leak.txt",), waiting=Waiting(20), places=deployer.places)
+        assert result.edges == ("fra", "iad", "syd")
+        for edge in fleet:
+            assert (await edge.get("/leak.txt")).status == 404
+            assert await shows(edge, TWO)
+        assert holding(tmp_path / "fleet", secret) == []
+        await rollback(store, "blog", waiting=Waiting(20))
+        for edge in fleet:
+            assert await shows(edge, ONE)
+            assert (await edge.get("/leak.txt")).status == 404
+
+
+def holding(folder: Path, text: str) -> list[str]:
+    needle = text.encode()
+    return [str(path) for path in folder.rglob("*") if path.is_file() and needle in path.read_bytes()]
+
+
+async def test_a_removed_site_is_answered_421(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """`site rm` takes a site off every edge, and its folder off the disk after a while."""
+    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=2) as fleet, fleet.store() as store:
+        await deployer.push(store, ONE)
+        await remove_site(store, "blog", waiting=Waiting(20))
+        for edge in fleet:
+            assert (await edge.get("/")).status == 421
+
+
+async def test_rot_takes_an_edge_out_until_it_is_mended(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """A blob that rots under a served page: with the store away the edge says that it is out; when the store is back
+    it mends itself, serves the right bytes and is ready again.
+    """
+    limits = 'scrub_rate = "1 GiB"'
+    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=2, limits=limits) as fleet:
+        async with fleet.store() as store:
+            result = await deployer.push(store, ONE)
+        iad = fleet["iad"]
+        await fleet["fra"].stop(signal.SIGHUP)
+        file = iad.data / "sites/blog" / result.release / "identity/index.html"
+        with file.open("r+b") as opened:
+            opened.write(b"ROT")
+        await eventually(lambda: said(iad, "rotted"), within=15)
+        assert (await iad.health())["ready"] is False
+        await fleet["fra"].start()
+        await fleet.until_ready()
+        await eventually(lambda: shows(iad, ONE))
+        assert file.read_bytes() == page(ONE).encode()
+
+
+async def test_a_full_disk_stages_nothing_and_serves_on(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """Below the disk reserve an edge refuses what is new with a clear sentence, which the push repeats."""
+    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=2) as fleet, fleet.store() as store:
+        await deployer.push(store, ONE)
+        iad = fleet["iad"]
+        await iad.stop(signal.SIGHUP)
+        iad.config.write_text(iad.config.read_text().replace('"16 MiB"', '"900 TiB"'))
+        await iad.start()
+        await eventually(lambda: reporting(store, 2), within=15)
+        await deployer.push(store, TWO, quorum="any", wait=2)
+        assert await shows(iad, ONE)
+        await eventually(lambda: said(iad, "stay in reserve"))
+        assert any("nothing new is staged" in problem for problem in (await iad.health())["problems"])
+
+
+async def test_two_sites_switch_apart(fleet_of_one: Fleet, deployer: Deployer, tmp_path: Path) -> None:
+    """Sites do not disturb each other: a second site comes and the first is answered as before."""
+    async with fleet_of_one.store() as store:
+        await deployer.push(store, ONE)
+        shop = write_site(tmp_path / "shop", {"index.html": "shop"})
+        await push(options(shop, site="shop", hostnames=("shop.test",)), store, places=deployer.places)
+    assert await shows(fleet_of_one.first, ONE)
+    assert (await fleet_of_one.first.get("/", host="shop.test")).body == b"shop"
+    assert (await fleet_of_one.first.get("/", host="nobody.test")).status == 421
+
+
+@pytest.fixture
+async def fleet_of_one(tmp_path: Path, loopback_addresses: Callable[[], str]):
+    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=1) as fleet:
+        yield fleet
