@@ -7,7 +7,11 @@
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/usr/local/sbin:/sbin
 
-if command -v nginx >/dev/null; then
+# Overridden by tests only.
+nginx=${NGINX:-nginx}
+policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
+
+if command -v "$nginx" >/dev/null; then
     exit 0
 fi
 if ! command -v apt-get >/dev/null; then
@@ -15,11 +19,10 @@ if ! command -v apt-get >/dev/null; then
     exit 0
 fi
 if [ "$(id -u)" != 0 ]; then
-    echo "setup: no nginx here and only root can install it; edges will use the preview engine (hint: sudo apt-get install nginx-light)"
+    echo "setup: no nginx here and only root can install it; edges will use the preview engine (hint: sudo apt-get install nginx)"
     exit 0
 fi
 
-policy=/usr/sbin/policy-rc.d
 kept=$policy.before-edgeward
 restore() {
     rm -f "$policy"
@@ -42,4 +45,4 @@ if ! "${install[@]}" >"$log" 2>&1 && ! { apt-get update -qq >"$log" 2>&1 && "${i
 fi
 rm -f "$log"
 if command -v systemctl >/dev/null; then systemctl --quiet disable nginx.service >/dev/null 2>&1 || true; fi
-echo "setup: installed the distribution's $(nginx -v 2>&1 | sed 's/.*: //'); its own server is not started and is disabled at boot"
+echo "setup: installed the distribution's $("$nginx" -v 2>&1 | sed 's/.*: //'); its own server is not started and is disabled at boot"
