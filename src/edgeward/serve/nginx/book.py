@@ -1,0 +1,135 @@
+"""The maps of a configuration: collected while releases are read, equal ones only once, written at the end.
+
+nginx gives every request one slot for each variable that is mentioned anywhere, so sites with equal rules share maps.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from edgeward.serve.nginx.quote import (
+    DOLLAR,
+    MAX_TOKEN,
+    Value,
+    literal,
+    map_key,
+    map_regex,
+    size,
+    token,
+    value,
+    variable,
+)
+
+_CHUNK: Final = 900
+"""Characters of one chunk of a long text: 3,600 bytes at most, however it is encoded and escaped."""
+_SHORT: Final = 1_000
+"""Bytes of a literal that stands where it is used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One line of a map: a key or a regex, and what it gives."""
+
+    pattern: str
+    gives: Value
+    is_regex: bool = False
+
+    def write(self) -> str:
+        """Return the line."""
+        key = map_regex(self.pattern) if self.is_regex else map_key(self.pattern)
+        return f"    {key} {value(self.gives)};"
+
+
+def when(pattern: str, gives: Value) -> Case:
+    """A case for exactly this key (without regard to case)."""
+    return Case(pattern, gives)
+
+
+def matching(regex: str, gives: Value) -> Case:
+    """A case for keys that the regex is found in."""
+    return Case(regex, gives, is_regex=True)
+
+
+@dataclass(slots=True)
+class Book:
+    """Maps and constants in the order in which they were asked for."""
+
+    _blocks: list[str] = field(default_factory=list)
+    _known: dict[tuple[str, str], str] = field(default_factory=dict)
+    _counts: dict[str, int] = field(default_factory=dict)
+    _longest_key: int = 0
+    _largest_map: int = 0
+
+    def define(self, name: str, source: Value, cases: Iterable[Case], default: Value, *, why: str = "") -> Value:
+        """As `map`, for a variable that is known by its name elsewhere: it is written even without cases."""
+        made = self.map(name, source, list(cases) or [when("", default)], default, why=why)
+        assert made == variable(name), f"{name} is defined twice"
+        return made
+
+    def map(self, stem: str, source: Value, cases: Iterable[Case], default: Value, *, why: str = "") -> Value:
+        """Return the variable of a map from `source`: named `stem`, with a number if that is taken by another map.
+
+        Equal maps of one stem are one. A map without cases is just its default. why: a comment for the reader.
+        """
+        lines = list(cases)
+        if not lines:
+            return default
+        head = f"map {value(source)} "
+        body = "\n".join([f"    default {value(default)};", *(case.write() for case in lines)])
+        if (stem, head + body) not in self._known:
+            made = self._known[stem, head + body] = self._name(stem)
+            self._blocks.append((f"# {why}\n" if why else "") + f"{head}${made} {{\n{body}\n}}")
+            keys = [size(case.pattern) for case in lines if not case.is_regex]
+            self._longest_key = max([self._longest_key, *keys])
+            self._largest_map = max(self._largest_map, len(keys))
+        return variable(self._known[stem, head + body])
+
+    def literal(self, text: str) -> Value:
+        """Return text as (part of) a value, however long it is."""
+        short = literal(text)
+        if size(short) <= _SHORT:
+            return short
+        chunks = [text[start : start + _CHUNK] for start in range(0, len(text), _CHUNK)]
+        return self.concatenated([variable(self._constant(chunk)) for chunk in chunks])
+
+    def concatenated(self, parts: Sequence[Value]) -> Value:
+        """Return the parts in a row, through variables of their own where that would be too long for one token."""
+        if sum(map(size, parts)) <= MAX_TOKEN or len(parts) == 1:
+            return Value("".join(parts))
+        middle = len(parts) // 2
+        halves = [self.concatenated(parts[:middle]), self.concatenated(parts[middle:])]
+        if sum(map(size, halves)) <= MAX_TOKEN:
+            return Value("".join(halves))
+        return Value("".join(self._held(half) for half in halves))
+
+    def write(self) -> str:
+        """Return all of it as configuration, with the sizes of nginx's hash tables to go with it."""
+        bucket = 64
+        while bucket < self._longest_key + 64:
+            bucket *= 2
+        head = [
+            f"map_hash_bucket_size {bucket};",
+            f"map_hash_max_size {max(2048, 4 * self._largest_map)};",
+            "variables_hash_bucket_size 128;",
+            f"variables_hash_max_size {max(2048, 4 * len(self._blocks))};",
+            f'geo ${DOLLAR} {{ default "$"; }}',
+        ]
+        return "\n".join([*head, "", *self._blocks, ""])
+
+    def _held(self, long: Value) -> Value:
+        """Return a variable that holds a value."""
+        body = f"    default {value(long)};"
+        if ("ew_held", body) not in self._known:
+            made = self._known["ew_held", body] = self._name("ew_held")
+            self._blocks.append(f'map "" ${made} {{\n{body}\n}}')
+        return variable(self._known["ew_held", body])
+
+    def _constant(self, chunk: str) -> str:
+        if ("ew_text", chunk) not in self._known:
+            made = self._known["ew_text", chunk] = self._name("ew_text")
+            self._blocks.append(f"geo ${made} {{ default {token(chunk)}; }}")
+        return self._known["ew_text", chunk]
+
+    def _name(self, stem: str) -> str:
+        count = self._counts[stem] = self._counts.get(stem, 0) + 1
+        return stem if count == 1 else f"{stem}_{count}"
