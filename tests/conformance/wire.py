@@ -142,8 +142,7 @@ class Wire:
             while True:
                 self._more()
         except EOFError:
-            found, self._buffer = self._buffer, b""
-            return found
+            return self._take(len(self._buffer))
 
     def _more(self) -> None:
         assert self._socket is not None

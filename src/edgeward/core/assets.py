@@ -16,12 +16,8 @@ AUTO_EXTENSIONS: Final = ("cjs", "css", "eot", "js", "map", "mjs", "otf", "ttf",
 """Scripts, styles, source maps, WASM and fonts: what the automatic choice looks at."""
 
 _HEX: Final = r"(?=[0-9a-fA-F]*[0-9])(?=[0-9a-fA-F]*[a-fA-F])[0-9a-fA-F]{8,}"
-# "-" and "_" are base64url characters and separators both; a part between separators has neither in it. Words with a
-# number behind them (Bootstrap5, fontAwesome640) are names that people give, and no fingerprint beyond doubt.
-_BASE64URL: Final = (
-    r"(?![A-Z]?[a-z]+(?:[A-Z][a-z]+)*[0-9]+[._\-])"
-    r"(?=[A-Za-z0-9]*[A-Z])(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[0-9])[A-Za-z0-9]{8,}"
-)
+# "-" and "_" are base64url characters and separators both; a part between separators has neither in it.
+_BASE64URL: Final = r"(?=[A-Za-z0-9]*[A-Z])(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[0-9])[A-Za-z0-9]{8,}"
 _AUTO: Final = rf"^/(?:.*/)?[^/]*[._\-](?:{_HEX}|{_BASE64URL})(?:[._\-][^/]*)?\.(?:{'|'.join(AUTO_EXTENSIONS)})$"
 _NO_PAGE: Final = r"^(?!.*\.(?:[hH][tT][mM][lL]?|[xX][hH][tT](?:[mM][lL])?)$)"
 
