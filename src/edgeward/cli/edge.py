@@ -59,3 +59,36 @@ def list_all(*, fleet: FleetOption = None, as_json: JsonOption = False) -> None:
         views.show(tables.edges(lines, now=int(time.time())))
     else:
         views.talk("the fleet has no edge yet; next, on a server: edgeward edge run --config edge.toml")
+
+
+@group.command(cls=Command, epilog=examples(("edgeward edge drain fra", "before work on that machine")))
+def drain(edge: EdgeArgument, *, fleet: FleetOption = None, as_json: JsonOption = False) -> None:
+    """Take an edge out: it goes on serving and following, but no push waits for it."""
+    from edgeward.publish.edges import set_drained
+
+    record = with_store(lambda store: set_drained(store, edge, drained=True), fleet=fleet)
+    if as_json:
+        views.show_json(record)
+    else:
+        views.talk(f"edge {record.name} is drained; undo: edgeward edge undrain {record.name}")
+
+
+@group.command(cls=Command, epilog=examples(("edgeward edge undrain fra", "it counts again")))
+def undrain(edge: EdgeArgument, *, fleet: FleetOption = None, as_json: JsonOption = False) -> None:
+    """Take a drained edge in again."""
+    from edgeward.publish.edges import set_drained
+
+    record = with_store(lambda store: set_drained(store, edge, drained=False), fleet=fleet)
+    if as_json:
+        views.show_json(record)
+    else:
+        views.talk(f"edge {record.name} is no longer drained")
+
+
+@group.command(cls=Command, epilog=examples(("edgeward edge rm fra", "a machine that is gone")))
+def rm(edge: EdgeArgument, *, fleet: FleetOption = None) -> None:
+    """Forget an edge that is gone for good. One that reports is not forgotten."""
+    from edgeward.publish.edges import forget_edge
+
+    record = with_store(lambda store: forget_edge(store, edge), fleet=fleet)
+    views.talk(f"edge {record.name} ({record.location}) is forgotten")

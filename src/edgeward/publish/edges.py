@@ -1,0 +1,49 @@
+"""What an operator decides about an edge: the use-cases behind `edgeward edge drain`, `undrain` and `rm`."""
+
+import difflib
+from dataclasses import replace
+
+from edgeward.core.fleet import EdgeRecord
+from edgeward.errors import ConflictError, NotFoundError
+from edgeward.store.buckets import Versioned
+from edgeward.store.connection import Store
+
+_TRIES = 5
+"""An edge that starts keeps its own record up to date; what it changes meanwhile is not ours to undo."""
+
+
+async def set_drained(store: Store, name: str, *, drained: bool) -> EdgeRecord:
+    """Say that an edge is drained (it serves on, and no push waits for it) or not; return what is on record now.
+
+    Raises NotFoundError, ConflictError (the record changed at every try), StoreError.
+    """
+    for _ in range(_TRIES):
+        found = await _find(store, name)
+        record = replace(EdgeRecord.from_bytes(found.value), drained=drained)
+        try:
+            await store.edges.update(name, record.to_bytes(), found.revision)
+        except ConflictError:
+            continue
+        return record
+    raise ConflictError(f"the record of edge {name} changed at every try", hint="try again")
+
+
+async def forget_edge(store: Store, name: str) -> EdgeRecord:
+    """Take an edge that does not report off the record, and return what the record said.
+
+    Raises NotFoundError, ConflictError (it reports: it would be back at its next start), StoreError.
+    """
+    found = await _find(store, name)
+    if await store.status.get(name) is not None:
+        raise ConflictError(f"edge {name} reports: it is not forgotten while it runs", hint=f"stop {name} first")
+    await store.edges.delete(name, found.revision)
+    return EdgeRecord.from_bytes(found.value)
+
+
+async def _find(store: Store, name: str) -> Versioned:
+    found = await store.edges.get(name)
+    if found is None:
+        near = difflib.get_close_matches(name, list(await store.edges.values()), n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise NotFoundError(f"the fleet has no edge {name!r}{meant}", hint="edgeward edge list")
+    return found
