@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeward.serve.engine import Engine, ServedView
+from edgeward.serve.nginx.process import NginxEngine
+from edgeward.serve.nginx.settings import NginxSettings
 from edgeward.serve.preview import PreviewEngine
 
 EDGE = "fra"
@@ -27,7 +29,13 @@ def _preview(folder: Path, address: str, port: int) -> Engine:
     return PreviewEngine([address], port, health=folder / "health.json", challenges=folder / "challenges")
 
 
-ENGINES: dict[str, Callable[[Path, str, int], Engine]] = {"preview": _preview}
+def _nginx(folder: Path, address: str, port: int) -> Engine:
+    listen = (f"[{address}]:{port}" if ":" in address else f"{address}:{port}",)
+    paths = {"health": folder / "health.json", "challenges": folder / "challenges"}
+    return NginxEngine(NginxSettings(folder=folder / "nginx", listen=listen, workers=1, **paths))
+
+
+ENGINES: dict[str, Callable[[Path, str, int], Engine]] = {"nginx": _nginx, "preview": _preview}
 
 
 class Running:

@@ -4,6 +4,7 @@
 nginx configuration made from the same releases must give the same answers.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,13 +40,16 @@ RESERVED: Final = ("/.well-known/acme-challenge/", "/.well-known/edgeward/")
 NO_RELEASE: Final = "-"
 """What X-Edgeward shows instead of a release where no site answers."""
 
+_METHOD: Final = re.compile(r"[A-Z_-]+")
+"""What a method is made of; anything else is no request line (nginx reads it so; all registered methods fit)."""
+
 _VARY_ORDER: Final = ("Accept-Language", "Cookie")
 
 
 def resolve(view: View, request: Request) -> Response:
     """Return the answer of an edge to a request. Never raises."""
     target = parse_target(request.target)
-    if target is Invalid.MALFORMED:
+    if target is Invalid.MALFORMED or not _METHOD.fullmatch(request.method):
         return refuse(view, request, 400)
     host = request.host
     if host is None:

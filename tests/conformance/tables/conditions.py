@@ -74,8 +74,9 @@ CASES: list[Case] = [
     case("OPTIONS of a page by its file name", FILES, "/index.html", 204, method="OPTIONS", allow="GET, HEAD, OPTIONS"),
     *(
         case(f"{method} is not allowed", FILES, "/ten.bin", 405, method=method, builtin=True, allow="GET, HEAD, OPTIONS", cache_control="no-store", send={"Content-Length": "0"})
-        for method in ("POST", "PUT", "DELETE", "PATCH", "PROPFIND", "MKCOL", "LINK", "PURGE", "get")
+        for method in ("POST", "PUT", "DELETE", "PATCH", "PROPFIND", "MKCOL", "LINK", "PURGE")
     ),
+    case("a method in small letters is no method", FILES, "/ten.bin", 400, method="get", builtin=True, send={"Content-Length": "0"}),
     case("TRACE is not allowed", FILES, "/ten.bin", 405, method="TRACE", builtin=True, allow="GET, HEAD, OPTIONS"),
     case("POST of a missing path", FILES, "/nothing", 405, method="POST", builtin=True, send={"Content-Length": "0"}),
     case("POST of a path with a redirect", FILES, "/moved", 405, method="POST", builtin=True, send={"Content-Length": "0"}),

@@ -38,7 +38,8 @@ class Dress:
 
 def add_header(name: str, content: Value) -> str:
     """Return one line."""
-    return f"add_header {token(name)} {value(content)} always;"
+    plain = name.replace("-", "").isalnum() and name.isascii()
+    return f"add_header {name if plain else token(name)} {value(content)} always;"
 
 
 def plain_lines(edge: str, release: Value, cache_control: str = NO_STORE) -> list[str]:

@@ -153,6 +153,8 @@ def _joined(book: Book, name: str, lines: Sequence[_Line], pieces: Sequence[Valu
         default = book.map(f"ew_else_{_word(name)}", _PATH, touched, default)
     elif covered:
         default = Value("")
+    if not pieces:
+        return default
     together = book.concatenated(pieces)
     if all("${" not in piece for piece in pieces):
         return Value(together.removeprefix(", "))

@@ -19,6 +19,8 @@ INTERNAL: Final = "/.well-known/edgeward/-"
 RESERVED: Final = ("/.well-known/acme-challenge/", "/.well-known/edgeward/")
 
 _CODINGS: Final = ("/" + variable("ew_tree1"), "/" + variable("ew_tree2"), "/identity")
+_VALIDATED: Final = add_header("Last-Modified", variable("sent_http_last_modified"))
+"""Of itself nginx leaves Last-Modified out of answers of 400 and above."""
 _BY_STATUS: Final = {
     "@gate": "590", "@act": "591", "@detour": "592", "@forward": "593", "@options": "594",
     "@content": "570", "@content_found": "574",
@@ -65,7 +67,7 @@ def error_pages() -> list[str]:
     lines += ["error_page 301 302 303 307 308 @moved;", "error_page 404 @near;"]
     lines += [f"error_page {status} @built_in_{status};" for status in (410, 451)]
     lines += [
-        f"error_page {status} {INTERNAL}/site/{status}.html;" for status in PAGES if status not in {404, 410, 451}
+        f"error_page {status} {INTERNAL}/site/{status}.html;" for status in PAGES if status not in {404, 405, 410, 451}
     ]
     lines += [
         f"error_page 405 {INTERNAL}/method/405.html;",
@@ -184,16 +186,22 @@ def _acts(plan: Plan) -> list[str]:
 def _answers(plan: Plan) -> list[str]:
     """Return the locations that answer with a file of the site."""
     page = variable("ew_page")
-    near = ["root $ew_root;", "if (!-d $ew_root/identity) { return 500; }", tries([plan.near], "@built_in_404")]
+    dressed = [*plan.dress.lines, _VALIDATED]
+    near = [
+        "root $ew_root;",
+        *dressed,
+        "if (!-d $ew_root/identity) { return 500; }",
+        tries([plan.near], "@built_in_404"),
+    ]
     made = [
         *block("location @content", "root $ew_root;", tries([page], "=500")),
         *block("location @near", *near),
     ]
     if plan.rules:
-        made += block("location @page", "root $ew_root;", tries([page], "=500"))
+        made += block("location @page", "root $ew_root;", *dressed, tries([page], "=500"))
     if plan.found:
         made += block("location @content_found", "root $ew_root;", tries(plan.found, "=404"))
-        made += block("location @page_found", "root $ew_root;", tries(plan.found, "=404"))
+        made += block("location @page_found", "root $ew_root;", *dressed, tries(plan.found, "=404"))
     return made
 
 
@@ -202,7 +210,9 @@ def _built_in(plan: Plan) -> list[str]:
     root = f"root {token(plan.pages)};"
     made: list[str] = []
     for status in (404, 410, 451):
-        made += block(f"location @built_in_{status}", root, f"try_files /{status}.html =500;")
+        made += block(
+            f"location @built_in_{status}", root, *plan.dress.lines, _VALIDATED, f"try_files /{status}.html =500;"
+        )
     unvalidated = ["etag off;", "max_ranges 0;", 'add_header Last-Modified "" always;']
     made += block("location @moved", root, *unvalidated, *plan.dress.lines, "try_files /moved.html =500;")
     # nginx refuses TRACE before it asks any location; where no site is asked for, the host is what is wrong.
@@ -218,6 +228,7 @@ def _built_in(plan: Plan) -> list[str]:
             f"alias {token(plan.pages + '/')};",
             *_own_types(plan),
             *plain_lines(plan.edge, release),
+            _VALIDATED,
             add_header("Allow", variable("ew_allow")),
             add_header("Content-Range", variable("ew_whole")),
         ]
