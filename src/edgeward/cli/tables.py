@@ -23,6 +23,9 @@ from edgeward.publish.values import (
     VerifyReport,
 )
 
+MOST_COLUMNS = 4
+"""A table has a column for each edge up to so many edges."""
+
 GOOD, LOOK, BAD, FAINT = "green", "yellow", "red", "dim"
 
 
@@ -74,8 +77,8 @@ def edges(lines: Sequence[EdgeLine], *, now: int) -> Grid:
 def edge_state(line: EdgeLine) -> tuple[str, str]:
     """Return the state of an edge in a word or two, and its colour."""
     if line.status is None:
-        return "not reporting", BAD
-    if line.status.problems:
+        state, style = "not reporting", BAD
+    elif line.status.problems:
         state, style = ("ready, with problems", LOOK) if line.status.ready else ("not ready", BAD)
     elif line.current:
         state, style = "current", GOOD
@@ -94,13 +97,33 @@ def edge_problems(lines: Sequence[EdgeLine]) -> list[Text]:
 
 
 def live_releases(status: FleetStatus, *, now: int) -> Grid:
-    """What every edge serves of every site, and since when: a row for each site, a column for each edge."""
-    shown = status.edges[:4]
-    table = Grid("site", "release", *(visible(line.edge) for line in shown), flexible=("site",))
+    """What every edge serves of every site, since when: a column for each edge, or how many if they are many."""
+    if len(status.edges) > MOST_COLUMNS:
+        return _live_counts(status)
+    table = Grid("site", "release", *(visible(line.edge) for line in status.edges), flexible=("site",))
     for site in status.sites:
-        cells = [_live_cell(line, site, now=now) for line in shown]
+        cells = [_live_cell(line, site, now=now) for line in status.edges]
         table.add_row(visible(site.site), short(site.release), *cells)
     return table
+
+
+def _live_counts(status: FleetStatus) -> Grid:
+    table = Grid("site", "release", "live on", "not on", flexible=("site", "not on"))
+    for site in status.sites:
+        behind = [line.edge for line in status.edges if line.status is not None and not _is_live(line, site)]
+        everywhere = site.edges_live == site.edges_reporting and site.edges_live > 0
+        table.add_row(
+            visible(site.site),
+            short(site.release),
+            Text(f"{site.edges_live} of {site.edges_reporting}", style=GOOD if everywhere else LOOK),
+            Text(visible(", ".join(behind)) or "-", style=LOOK if behind else ""),
+        )
+    return table
+
+
+def _is_live(line: EdgeLine, site: SiteLine) -> bool:
+    held = line.status.sites.get(site.site) if line.status else None
+    return held is not None and held.live == site.release
 
 
 def _live_cell(line: EdgeLine, site: SiteLine, *, now: int) -> Text:
