@@ -56,8 +56,7 @@ class Batches:
                         session = await link.session()
                         complete = await self._batch(session, list(wanted), found)
             except TimeoutError as error:
-                why = "too slow" if link.connected else link.problem
-                raise unreachable(link.address.url, "get blobs", why) from error
+                raise await link.explain("get blobs") from error
             except (Lost, StoreUnavailable):
                 complete = False
                 if loop.time() > moved + self._patience:

@@ -18,6 +18,9 @@ CHUNK: Final = 512 * 1024
 
 BLOBS: Final = "blobs"
 EVENTS: Final = "events"
+SERVER: Final = "edgeward.server"
+"""Plain subject (not stored) on which the supervisor of a state server answers what is wrong with it, as JSON."""
+
 MAX_HISTORY: Final = 64
 """The most that JetStream's key-value convention keeps for one key."""
 

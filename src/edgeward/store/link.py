@@ -7,6 +7,7 @@ was under way on it fails at once, and a new one is made.
 
 import asyncio
 import itertools
+import json
 import logging
 import secrets
 import ssl
@@ -21,8 +22,9 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from edgeward.errors import InputError
-from edgeward.store.errors import plain, unreachable, wall
+from edgeward.errors import InputError, StoreError, StoreFull, StoreUnavailable
+from edgeward.store.errors import FULL_HINT, UNREACHABLE_HINT, plain, unreachable, wall
+from edgeward.store.layout import SERVER
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ _CONNECT_DEADLINE: Final = 5.0
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
 _PING_EVERY: Final = 5
+_EXPLAIN_DEADLINE: Final = 0.5
 _NO_RESPONDERS: Final = "503"
 
 
@@ -167,7 +170,7 @@ class Link:
         self.generation = 0
         """How often a connection has been made."""
         self.problem = "not connected yet"
-        """Why there is no connection, in words; stale while there is one."""
+        """Why there is no answer, in words; without meaning while there are answers."""
         self._session: Session | None = None
         self._up = asyncio.Condition()
 
@@ -191,6 +194,7 @@ class Link:
                 async with self._up:
                     self._session = session
                     self.generation += 1
+                    self.problem = "it takes requests but does not answer them"
                     self._up.notify_all()
                 log.debug("%s: connected to %s", self.name, self.address.url)
                 await session.over()
@@ -262,6 +266,25 @@ class Link:
         except TimeoutError as error:
             raise unreachable(self.address.url, "connect", self.problem) from error
 
+    async def explain(self, what: str) -> StoreError:
+        """Return the exception for an operation that was not answered in its time: StoreFull or StoreUnavailable.
+
+        A server that cannot write does not answer; its supervisor knows why, if there is one.
+        """
+        url = self.address.url
+        session = self._session
+        if session is not None and not session.lost.is_set():
+            with suppress(nats.errors.Error, OSError, TimeoutError, Lost, ValueError):
+                async with asyncio.timeout(_EXPLAIN_DEADLINE):
+                    msg = await session.request(SERVER, b"")
+                answer = json.loads(msg.data)
+                if answer.get("problem"):
+                    sentence = f"cannot {what}: {answer['problem']}"
+                    if answer.get("full"):
+                        return StoreFull(sentence, hint=FULL_HINT, url=url)
+                    return StoreUnavailable(sentence, hint=UNREACHABLE_HINT, url=url)
+        return unreachable(url, what, self.problem)
+
     async def request(
         self,
         subject: str,
@@ -289,8 +312,7 @@ class Link:
                             self.problem = "JetStream does not answer there"
                     await asyncio.sleep(_FIRST_PAUSE)
         except TimeoutError as error:
-            why = "too slow" if self.connected and not sends else self.problem
-            raise unreachable(self.address.url, what, why) from error
+            raise await self.explain(what) from error
         except (nats.errors.Error, OSError) as error:
             with wall(self.address.url, what):
                 raise

@@ -78,6 +78,7 @@ class ServerFolder:
         self.output = self.path / "server.err"
         self._pid = self.path / "server.pid"
         self._lock: int | None = None
+        self._read = 0
 
     def open(self) -> None:
         """Make the folder and take its lock. Raises DiskError, or StoreError if another one holds the lock."""
@@ -139,10 +140,31 @@ class ServerFolder:
         if free < LEAST_FREE:
             msg = f"the state server cannot run: the disk of {self.path} has {free // MIB} MiB free"
             raise StoreFull(msg, hint=FULL_HINT, path=str(self.path), free=free)
-        if self._settings.max_bytes is not None:
-            return self._settings.max_bytes
         used = sum(file.stat().st_blocks * 512 for file in self.path.rglob("*.blk"))
-        return max(used + free - self._settings.reserve, used, MIB)
+        room = max(used + free - self._settings.reserve, used, MIB)
+        return room if self._settings.max_bytes is None else min(room, self._settings.max_bytes)
+
+    @property
+    def full(self) -> bool:
+        """Whether there is too little room to run a server."""
+        return shutil.disk_usage(self.path).free < LEAST_FREE
+
+    def write_failed(self) -> bool:
+        """Whether the log tells, since the last question, of a stream that could not be written.
+
+        After one such failure a stream of nats-server refuses every write, without an answer, until the server has been
+        started again, also when there is room again.
+        """
+        with suppress(OSError):
+            size = self.log.stat().st_size
+            if size < self._read:
+                self._read = 0
+            with self.log.open("rb") as file:
+                file.seek(self._read)
+                new = file.read()
+            self._read += len(new)
+            return b"critical write error" in new.lower()
+        return False
 
     def complaint(self) -> str:
         """Return the last thing that the server complained of, or an empty string."""
@@ -161,6 +183,7 @@ class ServerFolder:
 
     def forget_output(self) -> None:
         """Empty the logs before a start, so that `complaint` speaks of this start alone; the last log is kept aside."""
+        self._read = 0
         with suppress(OSError):
             self.log.replace(self.log.with_name("server.log.old"))
         with suppress(OSError):

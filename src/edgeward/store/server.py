@@ -1,13 +1,19 @@
 """The state server: `nats-server` as one child process, started again when it ends, stopped with us."""
 
 import asyncio
+import json
 import logging
+from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Final, Self
+from typing import Final, Self, TypeGuard
+
+import nats.errors
+from nats.aio.msg import Msg
 
 from edgeward.errors import EdgewardError, StoreError, StoreFull, StoreUnavailable
 from edgeward.store.errors import FULL_HINT
 from edgeward.store.jetstream import JetStream
+from edgeward.store.layout import SERVER
 from edgeward.store.link import Link, StoreAddress
 from edgeward.store.prepare import prepare
 from edgeward.store.program import ServerFolder, ServerSettings, check_port, command, free_port, stop_leftover
@@ -24,6 +30,12 @@ _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 _HEALTHY_AFTER: Final = 5.0
 _CHECK_EVERY: Final = 2.0
+_ROOM_CHECKS: Final = 15
+"""After so many checks (half a minute) the limit of the blobs follows the room on the disk, if that has changed"""
+
+_ROOM_STEP: Final = 32 * 1024 * 1024
+"""by more than so many bytes."""
+
 _DISABLED_CHECKS: Final = 3
 """So many times in a row that JetStream says it is not there (it disables itself on an error of the disk)."""
 
@@ -38,12 +50,16 @@ class StateServer:
         self.settings = settings
         self.problem: str | None = None
         """Why the server does not serve just now, as a sentence; None while it does."""
+        self.full = False
+        """Whether that is because the disk has no room."""
         self.restarts = 0
         """How often it has been started again."""
         self._port = settings.port
         self._folder = ServerFolder(settings)
         self._process: asyncio.subprocess.Process | None = None
         self._link: Link | None = None
+        self._write_failed = False
+        self._blob_bytes = 0
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -78,27 +94,43 @@ class StateServer:
             if self._port == 0:
                 self._port = free_port(self.settings.listen)
             self._link = Link(self.address, name="supervisor")
-            self._tasks.append(asyncio.create_task(self._link.run(), name="state server: link"))
+            self._begin(self._link.run(), "link")
             await self._spawn(self._link)
-            self._tasks.append(asyncio.create_task(self._supervise(self._link), name="state server: supervisor"))
+            self._begin(self._answer(self._link), "answers")
+            self._begin(self._supervise(self._link), "supervisor")
         except BaseException:
             await self.stop()
             raise
 
     async def stop(self) -> None:
         """Stop it and everything about it. Safe to repeat."""
-        for task in self._tasks:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
             task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
-        self._tasks.clear()
-        await self._end()
-        self._folder.close()
+        try:
+            # A task that failed is a fault of ours: it is raised, but only when nothing is left running.
+            failures = [item for item in await asyncio.gather(*tasks, return_exceptions=True) if _is_failure(item)]
+        finally:
+            await self._end()
+            self._folder.close()
+        for failure in failures:
+            raise failure
+
+    def _begin(self, loop: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(loop, name=f"state server: {name}")
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Show that nobody looks after the server any more; `stop` raises the fault itself."""
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self.problem = f"{task.get_name()} failed: {fault!r}"
+            log.error("%s", self.problem, exc_info=fault)
 
     async def _spawn(self, link: Link) -> None:
         """Start the process and wait until it is ready; leaves none behind when it raises."""
-        blob_bytes = await asyncio.to_thread(self._folder.blob_bytes)
+        self._blob_bytes = await asyncio.to_thread(self._folder.blob_bytes)
+        self._write_failed = False
         check_port(self.settings.listen, self._port)
         self._folder.write_config(self._port)
         self._folder.forget_output()
@@ -113,7 +145,7 @@ class StateServer:
             )
         try:
             await self._until_ready(self._process, link)
-            await prepare(JetStream(link), blob_bytes=blob_bytes)
+            await prepare(JetStream(link), blob_bytes=self._blob_bytes)
         except BaseException:
             await self._end()
             raise
@@ -159,10 +191,11 @@ class StateServer:
                     await self._spawn(link)
                 except (EdgewardError, OSError) as error:
                     self.problem = str(error)
+                    self.full = isinstance(error, StoreFull)
                     log.warning("%s", error)
                 else:
                     break
-            self.problem = None
+            self.problem, self.full = None, False
             self.restarts += 1
             log.warning("the state server runs again")
 
@@ -170,14 +203,19 @@ class StateServer:
         """Return why the server must be started again, as a sentence."""
         assert self._process is not None
         ended = asyncio.create_task(self._process.wait())
-        disabled = silent = 0
+        disabled = silent = checks = 0
         try:
             while True:
                 await asyncio.wait({ended}, timeout=_CHECK_EVERY)
                 if ended.done():
                     return str(self._complaint(ended.result()))
+                checks += 1
+                if await self._cannot_write():
+                    return "the state server could not write to its disk"
                 try:
                     await JetStream(link).call("INFO", what="check the state server", deadline=_CHECK_EVERY)
+                    if checks % _ROOM_CHECKS == 0:
+                        await self._limit_blobs(link)
                     disabled = silent = 0
                 except StoreUnavailable as error:
                     silent += 1
@@ -189,6 +227,41 @@ class StateServer:
             ended.cancel()
             with suppress(asyncio.CancelledError):
                 await ended
+
+    async def _cannot_write(self) -> bool:
+        """Whether a write has failed and there is room now, so that a start would help.
+
+        Without room the server is left running: what is stored can still be read.
+        """
+        self._write_failed |= await asyncio.to_thread(self._folder.write_failed)
+        if not self._write_failed:
+            return False
+        self.full = await asyncio.to_thread(lambda: self._folder.full)
+        if self.full:
+            where = self.settings.data
+            self.problem = f"the state store has no room: the disk of {where} is full, so nothing can be written"
+        return not self.full
+
+    async def _limit_blobs(self, link: Link) -> None:
+        """Bring the limit of the blobs to what the disk has room for now."""
+        with suppress(StoreFull):
+            blob_bytes = await asyncio.to_thread(self._folder.blob_bytes)
+            if abs(blob_bytes - self._blob_bytes) > _ROOM_STEP:
+                self._blob_bytes = blob_bytes
+                await prepare(JetStream(link), blob_bytes=blob_bytes)
+
+    async def _answer(self, link: Link) -> None:
+        """Tell clients that ask what is wrong (`Link.explain`)."""
+        while True:
+            session = await link.session()
+
+            async def tell(msg: Msg) -> None:
+                answer = {"problem": self.problem, "full": self.full}
+                await msg.respond(json.dumps(answer).encode())
+
+            with suppress(nats.errors.Error, OSError):
+                await session.client.subscribe(SERVER, cb=tell)
+            await session.over()
 
     async def _end(self) -> None:
         process, self._process = self._process, None
@@ -204,3 +277,7 @@ class StateServer:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+
+def _is_failure(item: BaseException | None) -> TypeGuard[Exception]:
+    return isinstance(item, Exception) and not isinstance(item, asyncio.CancelledError)

@@ -11,7 +11,7 @@ from typing import Final
 from edgeward.core.digest import Digest, check_digest, digest_of
 from edgeward.errors import CorruptionError, DiskError, StoreUnavailable
 from edgeward.store.batches import Batches
-from edgeward.store.errors import first_of, is_second_of_subject, refusal, unreachable
+from edgeward.store.errors import first_of, is_second_of_subject, refusal
 from edgeward.store.jetstream import JetStream
 from edgeward.store.layout import BLOBS, CHUNK, chunk_subject, chunks
 
@@ -92,9 +92,7 @@ class Upload:
                 watchdog.cancel()
             await self._mend()
         except TimeoutError as error:
-            link = self._jetstream.link
-            why = "too slow" if link.connected else link.problem
-            raise unreachable(link.address.url, "put blobs", why) from error
+            raise await self._jetstream.link.explain("put blobs") from error
         except ExceptionGroup as group_error:
             raise first_of(group_error) from None
 

@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from edgeward.errors import StoreError
-from edgeward.store.errors import unreachable
 from edgeward.store.jetstream import JetStream
 from edgeward.store.layout import BucketLayout
 from edgeward.store.replay import Delivery, Interrupted, Replay, open_replay
@@ -72,9 +71,7 @@ class Watch:
             async with asyncio.timeout(deadline):
                 await self._current.wait()
         except TimeoutError as error:
-            link = self._jetstream.link
-            why = "too slow" if link.connected else link.problem
-            raise unreachable(link.address.url, f"watch bucket {self._layout.name}", why) from error
+            raise await self._jetstream.link.explain(f"watch bucket {self._layout.name}") from error
         self._check()
 
     async def changed(self) -> frozenset[str]:
