@@ -123,7 +123,10 @@ def build(
     missing = [file for digest, file in wanted.items() if digest not in known]
     if on_plan:
         on_plan(len(missing), sum(file.size for file in missing))
-    made = compress_all(missing, cache, jobs=jobs, on_done=on_compressed, stop=stop)
+    try:
+        made = compress_all(missing, cache, jobs=jobs, on_done=on_compressed, stop=stop)
+    except InputError as error:
+        raise refusal(draft.scan.folder, list(error.problems)) from error
     before = previous.by_path if previous else {}
     entries = []
     origins: dict[Digest, Origin] = {}
@@ -237,7 +240,8 @@ def _root_problems(found: Scan, *, allow_no_index: bool) -> list[Problem]:
         if file.path.startswith(prefix)
     ]
     has_index = any(file.path == "/index.html" for file in found.files)
-    if has_index or allow_no_index or any(problem.file == "index.html" for problem in found.problems):
+    # Where the walk stopped at a limit, or stumbled over this very file, nobody can say that it is not there.
+    if has_index or allow_no_index or any(problem.file in {"", "index.html"} for problem in found.problems):
         return problems
     missing = "there is no index.html in the root of the folder; --allow-no-index publishes it all the same"
     return [*problems, Problem("", 0, missing)]
