@@ -195,8 +195,8 @@ class Fleet:
         for edge in [self.edges[name] for name in names] or list(self):
 
             async def ready(edge: EdgeProcess = edge) -> bool:
-                assert edge.process is not None
-                assert edge.process.returncode is None, f"{edge.name} ended:\n{edge.log}"
+                if edge.process is None or edge.process.returncode is not None:
+                    raise RuntimeError(f"{edge.name} ended:\n{edge.log}")
                 return bool((await edge.health())["ready"])
 
             try:
@@ -266,7 +266,7 @@ async def running_fleet(
     fleet = prepare_fleet(folder, addresses, edges=edges, engine=engine, limits=limits, more=more)
     try:
         await fleet.first.start()
-        await eventually(lambda: _listens(fleet.first.address), within=_START, what="the state server to listen")
+        await eventually(lambda: _listens(fleet.first), within=_START, what="the state server to listen")
         for edge in list(fleet)[1:]:
             await edge.start()
         await fleet.until_ready()
@@ -275,9 +275,11 @@ async def running_fleet(
         await fleet.stop()
 
 
-def _listens(address: str) -> bool:
+def _listens(edge: EdgeProcess) -> bool:
+    if edge.process is None or edge.process.returncode is not None:
+        raise RuntimeError(f"{edge.name} ended:\n{edge.log}")
     try:
-        with socket.create_connection((address, STORE_PORT), timeout=1):
+        with socket.create_connection((edge.address, STORE_PORT), timeout=1):
             return True
     except OSError:
         return False

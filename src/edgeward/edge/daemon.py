@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
+from edgeward.edge.access_log import RequestCount
 from edgeward.edge.agent import Agent
 from edgeward.edge.alerts import Alerts
 from edgeward.edge.conditions import Conditions
 from edgeward.edge.disk import EdgeDisk
-from edgeward.edge.engines import make_engine
+from edgeward.edge.engines import access_log, chores, make_engine
 from edgeward.edge.figures import Figures
 from edgeward.edge.gather import StoreView
 from edgeward.edge.holdings import Holdings
@@ -156,7 +157,9 @@ class _Edge:
             clock=_now,
         )
         sweep = Sweep(self.holdings, self.view, grace=settings.limits.blob_grace, clock=_now)
-        figures = Figures(report, self.view, scrub, requests=dict)
+        log = access_log(settings, self.holdings.disk)
+        count = None if log is None else RequestCount(log)
+        figures = Figures(report, self.view, scrub, requests=lambda: count.by_status if count else {})
         loops = {
             "follow": lambda: self.view.follow(store),
             "agent": agent.run,
@@ -168,6 +171,7 @@ class _Edge:
             "status": report.send_status_for_ever,
             "introduce": report.introduce,
             **self._optional_loops(figures),
+            **({"requests": count.run} if count else {}),
         }
         async with asyncio.TaskGroup() as group:
             tasks = {name: group.create_task(loop(), name=name) for name, loop in loops.items()}
@@ -188,6 +192,8 @@ class _Edge:
         if settings.webhook is not None:
             alerts = Alerts(settings.webhook, self.conditions, edge=settings.name, location=settings.location)
             found["alerts"] = alerts.run
+        if (tidying := chores(self.switching.engine)) is not None:
+            found["chores"] = tidying
         return found
 
     async def _metrics(self, endpoint: Endpoint, figures: Figures) -> None:

@@ -4,10 +4,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
+from edgeward.core.digest import Digest
 from edgeward.core.plan import Switch
 from edgeward.edge.conditions import Conditions
 from edgeward.edge.holdings import Holdings
-from edgeward.errors import ServeError
+from edgeward.errors import ConfigRejected, EdgewardError
 from edgeward.serve.engine import Engine
 
 _LOG = logging.getLogger("edgeward.edge")
@@ -32,15 +33,47 @@ class Switching:
         self._busy = asyncio.Lock()
 
     async def start(self) -> None:
-        """Serve what the disk says is served; an engine that runs already is adopted. Raises ServeError, EngineMissing.
+        """Serve what the disk says is served; an engine that runs already is adopted.
 
-        Whatever is wrong with one site's release leaves the others on the air.
+        If the engine refuses and an earlier one still serves, that one is left alone. If nothing serves, every site
+        that the engine takes is served, and the others are held to be not served. Raises ServeError or EngineMissing if
+        the engine cannot serve at all.
         """
         async with self._busy:
             view = await self._holdings.view(self._holdings.live)
-            await self.engine.start(view)
+            try:
+                await self.engine.start(view)
+            except ConfigRejected as error:
+                self._conditions.set(
+                    "start", f"not all that was served can be served: {error.message}", now=self._clock()
+                )
+                if not await self.engine.healthy():
+                    await self._start_what_can_be(error)
             self.answering = True
-        _LOG.info("serving %d sites from this edge's own disk", len(view.sites))
+        _LOG.info("serving %d sites from this edge's own disk", len(self._holdings.live))
+
+    async def _start_what_can_be(self, refusal: ConfigRejected) -> None:
+        """Start with the sites that the engine takes. Raises the refusal if it takes none of several."""
+        live = dict(self._holdings.live)
+        taken: dict[str, Digest] = {}
+        await self.engine.start(await self._holdings.view(taken))
+        waiting = [sorted(live)]
+        while waiting:
+            sites = waiting.pop()
+            trial = {**taken, **{site: live[site] for site in sites}}
+            try:
+                await self.engine.activate(await self._holdings.view(trial))
+            except ConfigRejected as error:
+                half = len(sites) // 2
+                if half:
+                    waiting += [sites[half:], sites[:half]]
+                else:
+                    _LOG.warning("site %s is not served: %s", sites[0], error.message)
+            else:
+                taken = trial
+        if live and not taken:
+            raise refusal
+        self._holdings.note_served(await self._holdings.view(taken), {})
 
     async def switch(self, switches: Sequence[Switch]) -> Mapping[str, str]:
         """Make the switches as one; if the engine refuses, make those that it takes. Returns the refusals by site."""
@@ -59,7 +92,7 @@ class Switching:
         view = await self._holdings.view(serve)
         try:
             generation = await self.engine.activate(view)
-        except ServeError as error:
+        except EdgewardError as error:
             if len(switches) == 1:
                 _LOG.warning("the HTTP engine refuses the switch of site %s: %s", switches[0].site, error.message)
                 return {switches[0].site: error.message}
@@ -92,7 +125,7 @@ class Switching:
                 self._conditions.set("engine", sentence, now=self._clock())
                 try:
                     await self.engine.start(await self._holdings.view(self._holdings.live))
-                except ServeError as error:
+                except EdgewardError as error:
                     sentence = f"the HTTP engine ({self.engine.name}) cannot be started: {error.message}"
                     self._conditions.set("engine", sentence, now=self._clock())
                 else:
