@@ -1,11 +1,16 @@
 """JetStream's own requests (ADR-1, ADR-2, ADR-31): JSON to `$JS.API.*`, JSON back, errors translated."""
 
+import asyncio
 import base64
 import json
 import re
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+import nats.errors
 
 from edgeward.errors import StoreError
 from edgeward.store.errors import (
@@ -16,11 +21,16 @@ from edgeward.store.errors import (
     STREAM_NOT_FOUND,
     refusal,
 )
-from edgeward.store.link import DEADLINE, Link
+from edgeward.store.link import DEADLINE, Link, Lost, Session
 
 MESSAGE_ID: Final = "Nats-Msg-Id"
 EXPECTED_SEQUENCE: Final = "Nats-Expected-Last-Subject-Sequence"
 
+BATCH: Final = "Nats-Batch-Id"
+BATCH_SEQUENCE: Final = "Nats-Batch-Sequence"
+BATCH_COMMIT: Final = "Nats-Batch-Commit"
+
+_PAUSE: Final = 0.05
 _HEADER: Final = re.compile(r"^([^:\r\n]+):[ \t]*(.*?)\r?$", re.MULTILINE)
 
 
@@ -94,6 +104,32 @@ class JetStream:
             error.facts["sends"] = sends
             raise error
         return int(answer["seq"]), sends
+
+    async def publish_together(
+        self, messages: Sequence[tuple[str, bytes]], *, what: str, deadline: float = DEADLINE
+    ) -> bool:
+        """Store messages (subject, bytes) atomically (ADR-50), at most 1,000; return whether they were stored.
+
+        False: the server refused, and stored none of them. After a lost connection they are sent again; then False may
+        also mean that the first attempt got through. Raises StoreUnavailable.
+        """
+        try:
+            async with asyncio.timeout(deadline):
+                while True:
+                    with suppress(Lost, nats.errors.ConnectionClosedError, nats.errors.NoRespondersError):
+                        return await self._together(await self.link.session(), messages)
+                    await asyncio.sleep(_PAUSE)
+        except TimeoutError as error:
+            raise await self.link.explain(what) from error
+
+    async def _together(self, session: Session, messages: Sequence[tuple[str, bytes]]) -> bool:
+        batch = secrets.token_hex(11)
+        for number, (subject, data) in enumerate(messages[:-1], start=1):
+            await session.send(subject, data, headers={BATCH: batch, BATCH_SEQUENCE: str(number)})
+        subject, data = messages[-1]
+        headers = {BATCH: batch, BATCH_SEQUENCE: str(len(messages)), BATCH_COMMIT: "1"}
+        answer = json.loads((await session.request(subject, data, headers)).data)
+        return "error" not in answer and int(answer.get("count", 0)) == len(messages)
 
     async def ensure_stream(self, config: Mapping[str, Any], *, replicas: int | None) -> None:
         """Make the stream, or bring an existing one to this configuration. replicas None: 1 if new, else as it is."""

@@ -106,7 +106,7 @@ def blobs_config() -> dict[str, Any]:
         "max_msgs_per_subject": 1,
         "max_msgs": -1,
         "allow_direct": True,
-        "mirror_direct": False,
+        "allow_atomic": True,
         "max_msg_size": CHUNK + 4096,
     }
 

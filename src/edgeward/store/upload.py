@@ -18,12 +18,12 @@ from edgeward.store.layout import BLOBS, CHUNK, chunk_subject, chunks
 Progress = Callable[[int, int], None]
 """Called with the blobs and bytes stored since the last call."""
 
-_WORKERS: Final = 64
-_LARGE: Final = 64 * 1024
-_LARGE_AT_ONCE: Final = 8
-"""At most 8 chunks of more than 64 KiB are on their way, and 64 in all: under 8 MiB, which a slow uplink bears."""
+_WORKERS: Final = 3
+_GROUP_BYTES: Final = 1024 * 1024
+_GROUP_MESSAGES: Final = 256
+"""Chunks go in groups of which the server stores all or nothing and syncs its disk once: three groups of 1 MiB are on
+their way, which fills a fast line and does not run into a deadline on a slow one."""
 
-_QUEUE: Final = 16
 _READ_FILES: Final = 128
 _READ_BYTES: Final = 4 * 1024 * 1024
 _MEND_AT_ONCE: Final = 16
@@ -75,8 +75,9 @@ class Upload:
         self._jetstream = jetstream
         self._on_progress = on_progress
         self._patience = patience
-        self._queue: asyncio.Queue[_Chunk | None] = asyncio.Queue(maxsize=_QUEUE)
-        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
+        self._queue: asyncio.Queue[list[_Chunk] | None] = asyncio.Queue(maxsize=1)
+        self._group: list[_Chunk] = []
+        self._group_bytes = 0
         self._moved = 0.0
         self._refused: list[_Refused] = []
 
@@ -119,6 +120,7 @@ class Upload:
                 await self._send_on(await asyncio.to_thread(_read_small, small))
                 small, held = [], 0
         await self._send_on(await asyncio.to_thread(_read_small, small))
+        await self._queue.put(self._group)
         for _ in range(_WORKERS):
             await self._queue.put(None)
 
@@ -129,17 +131,37 @@ class Upload:
         while (chunk := await asyncio.to_thread(next, reader, None)) is not None:
             await self._send_on([chunk])
 
-    async def _send_on(self, batch: list[_Chunk]) -> None:
-        for chunk in batch:
-            await self._queue.put(chunk)
+    async def _send_on(self, found: list[_Chunk]) -> None:
+        """Hand chunks to the workers in groups within the bounds."""
+        for chunk in found:
+            full = self._group_bytes + len(chunk.data) > _GROUP_BYTES or len(self._group) >= _GROUP_MESSAGES
+            if self._group and full:
+                group, self._group, self._group_bytes = self._group, [], 0
+                await self._queue.put(group)
+            self._group.append(chunk)
+            self._group_bytes += len(chunk.data)
 
     async def _work(self) -> None:
-        while (chunk := await self._queue.get()) is not None:
-            if len(chunk.data) > _LARGE:
-                async with self._large:
-                    await self._send(chunk)
-            else:
-                await self._send(chunk)
+        while (group := await self._queue.get()) is not None:
+            if len(group) > 1 and await self._send_group(group):
+                continue
+            # At least one of the group is there already (or the server is too old for groups): which, each one tells.
+            async with asyncio.TaskGroup() as tasks:
+                for chunk in group:
+                    tasks.create_task(self._send(chunk))
+
+    async def _send_group(self, group: list[_Chunk]) -> bool:
+        """Store all of a group or nothing of it, with one sync of the disk; return whether it was stored."""
+        messages = [(chunk.subject, chunk.data) for chunk in group]
+        stored = await self._jetstream.publish_together(messages, what="put blobs", deadline=_NO_DEADLINE)
+        if stored:
+            self._note(sum(chunk.last for chunk in group), sum(len(chunk.data) for chunk in group))
+        return stored
+
+    def _note(self, blobs: int, size: int) -> None:
+        self._moved = asyncio.get_running_loop().time()
+        if self._on_progress is not None:
+            self._on_progress(blobs, size)
 
     async def _send(self, chunk: _Chunk) -> None:
         what = f"put blob {chunk.source.digest[:12]}"
@@ -155,9 +177,7 @@ class Upload:
             if not isinstance(error, StoreUnavailable):
                 raise error
             await asyncio.sleep(_PAUSE)
-        self._moved = asyncio.get_running_loop().time()
-        if self._on_progress is not None:
-            self._on_progress(int(chunk.last), len(chunk.data))
+        self._note(int(chunk.last), len(chunk.data))
 
     async def _mend(self) -> None:
         """Compare the chunks that were there already with ours, and replace those that differ."""
