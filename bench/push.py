@@ -1,4 +1,4 @@
-"""Second push of a real site to three edges, after a change to 10 of its files, against three rsyncs over ssh at a time.
+"""Second push of a real site to three edges, after a change to 10 of its files, against three rsyncs over ssh at once.
 
 Both are measured from the start of the command to its end. For rsync that is the end of the last of three
 `rsync -az --delete` to folders on this machine; edgeward's program returns when every edge serves the release. The two
