@@ -172,7 +172,8 @@ def _misses(plan: Plan) -> list[str]:
 def _acts(plan: Plan) -> list[str]:
     """Return the location that does what a rule says (`rules` has the form of `$ew_hit`)."""
     if not plan.rules:
-        return []
+        # Nobody comes here; a variable exists only where something sets it, and the maps ask for this one.
+        return block("location @act", "set $ew_redirect rule;", 'set $ew_page "";', "return 404;")
     moves = [f'if ($ew_act = "{status}") {{ return {status} $ew_location; }}' for status in (301, 302, 303, 307, 308)]
     pages = ['if ($ew_act = "200 entry") { return 570; }', 'if ($ew_act = "200 find") { return 574; }']
     for status, (known, found) in _PAGE_STATUSES.items():
