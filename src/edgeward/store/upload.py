@@ -21,8 +21,11 @@ Progress = Callable[[int, int], None]
 _WORKERS: Final = 3
 _GROUP_BYTES: Final = 1024 * 1024
 _GROUP_MESSAGES: Final = 256
-"""Chunks go in groups of which the server stores all or nothing and syncs its disk once: three groups of 1 MiB are on
-their way, which fills a fast line and does not run into a deadline on a slow one."""
+"""Small chunks go in groups of which the server stores all or nothing and syncs its disk a few times in all, not once
+for each. Three groups of 1 MiB are on their way: that fills a fast line and meets the deadline on a slow one."""
+
+_LEAST_GROUP: Final = 8
+"""Fewer chunks than that are sent one by one: the server writes a group twice."""
 
 _READ_FILES: Final = 128
 _READ_BYTES: Final = 4 * 1024 * 1024
@@ -143,9 +146,9 @@ class Upload:
 
     async def _work(self) -> None:
         while (group := await self._queue.get()) is not None:
-            if len(group) > 1 and await self._send_group(group):
+            if len(group) >= _LEAST_GROUP and await self._send_group(group):
                 continue
-            # At least one of the group is there already (or the server is too old for groups): which, each one tells.
+            # Too few, or one of them at least is there already: which, each one tells.
             async with asyncio.TaskGroup() as tasks:
                 for chunk in group:
                     tasks.create_task(self._send(chunk))
