@@ -5,6 +5,8 @@ import tomllib
 
 import pytest
 
+from edgeward.cli.main import run_command
+
 COMMANDS = [
     ["init"], ["preview"], ["push"], ["releases"], ["rollback"], ["purge"], ["verify"], ["status"], ["demo"],
     ["fleets"], ["fleets", "add"], ["fleets", "rm"], ["site"], ["site", "list"], ["site", "rm"],
@@ -13,12 +15,14 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_every_command_has_help_that_fits_a_small_terminal(edgeward, words):
+def test_every_command_has_help_that_fits_a_small_terminal(monkeypatch, capsys, words):
     """--help ends with 0 and no line is longer than 80 columns."""
-    ran = edgeward(*words, "--help", COLUMNS="80")
-    assert (ran.code, ran.err) == (0, "")
-    assert max(map(len, ran.out.splitlines())) <= 80
-    assert "<bool>" not in ran.out
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run_command([*words, "--help"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert max(map(len, shown.out.splitlines())) <= 80
+    assert "<bool>" not in shown.out
 
 
 def test_the_version_is_data(edgeward):
@@ -85,6 +89,17 @@ def test_fleets_are_added_listed_and_forgotten(edgeward):
     assert "it is the only one" in shown
     assert "secret-word" not in shown
     assert edgeward("fleets", "rm", "work").code == 6
+
+
+def test_the_project_of_the_current_folder_chooses_among_fleets(edgeward):
+    """With several fleets, a command in a project's folder speaks to that of its edgeward.toml."""
+    for name in ("home", "work"):
+        edgeward("fleets", "add", name, "203.0.113.5")
+    undecided = edgeward("site", "list")
+    assert undecided.code == 2
+    assert "home, work" in undecided.err
+    edgeward("init", "-H", "a.test", "--fleet", "work")
+    assert "edgeward.toml names it" in edgeward("fleets").out
 
 
 def test_a_fleet_with_a_missing_token_is_not_added(edgeward):

@@ -21,7 +21,7 @@ def edgeward(tmp_path) -> Program:
 @pytest.fixture
 async def fleet(tmp_path, loopback_addresses) -> AsyncIterator[Fleet]:
     """Three edges that serve with nginx."""
-    async with running_fleet(tmp_path / "fleet", loopback_addresses, engine="preview") as running:
+    async with running_fleet(tmp_path / "fleet", loopback_addresses) as running:
         yield running
 
 

@@ -17,11 +17,22 @@ from edgeward.cli.project import Project, load_project, slug
 from edgeward.errors import EngineMissing, InputError, ServeError
 
 LOCATIONS = ("FRA", "IAD", "SYD", "SIN", "GRU", "NRT", "JNB", "LHR", "SFO")
+EngineChoice = Literal["auto", "nginx", "preview"]
 HOSTNAMES = ("www.example.test", "example.test")
 
-EngineChoice = Literal["auto", "nginx", "preview"]
-
 _NGINX_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/opt/homebrew/bin", "/usr/local/bin")
+
+
+@dataclass(frozen=True, slots=True)
+class DemoWishes:
+    """What the person asked for. site: folder to push, None: the one that comes with edgeward."""
+
+    site: Path | None
+    edges: int
+    http_port: int
+    store_port: int
+    metrics_port: int
+    engine: EngineChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,30 +90,21 @@ class DemoPlan:
         return self.edges[0].folder / "state" / "token"
 
 
-def plan_demo(
-    *,
-    site: Path | None,
-    data: Path,
-    edges: int,
-    http_port: int,
-    store_port: int,
-    metrics_port: int,
-    engine: EngineChoice,
-) -> DemoPlan:
+def plan_demo(wishes: DemoWishes, data: Path) -> DemoPlan:
     """Decide what to start. data: folder for everything.
 
     Raises InputError for a folder that is no site, ServeError if an address or port cannot be had, EngineMissing.
     """
-    project = demo_project(site)
-    chosen, note = _choose_engine(engine)
+    project = demo_project(wishes.site)
+    chosen, note = _choose_engine(wishes.engine)
     own_addresses = _can_bind("127.0.10.1", 0) is None
     planned = []
-    for number, location in enumerate(LOCATIONS[:edges]):
+    for number, location in enumerate(LOCATIONS[: wishes.edges]):
         name = location.lower()
         address = f"127.0.10.{number + 1}" if own_addresses else "127.0.0.1"
-        port = http_port if own_addresses else http_port + number
+        port = wishes.http_port if own_addresses else wishes.http_port + number
         planned.append(DemoEdge(name, location, address, port, data / name))
-    plan = DemoPlan(tuple(planned), store_port, metrics_port, chosen, note, project)
+    plan = DemoPlan(tuple(planned), wishes.store_port, wishes.metrics_port, chosen, note, project)
     _check_ports(plan)
     return plan
 

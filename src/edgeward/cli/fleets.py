@@ -7,6 +7,7 @@ import typer
 
 from edgeward.cli import fleets_file, tables, views
 from edgeward.cli.options import JsonOption
+from edgeward.cli.session import chosen_fleet
 from edgeward.cli.shape import Command, Group, examples
 from edgeward.errors import EdgewardError
 
@@ -38,7 +39,7 @@ def list_fleets(context: typer.Context, *, as_json: JsonOption = False) -> None:
         views.show_json({"file": path, "fleets": known})
         return
     try:
-        choice = fleets_file.choose_fleet(named=None, in_project=None, path=path)
+        choice = chosen_fleet(None)
     except EdgewardError:
         choice = None
     if known or choice:

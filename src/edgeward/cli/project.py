@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgeward.core.site import ProjectFile, SiteSettings
 from edgeward.core.site_file import parse_project_file
-from edgeward.errors import DiskError, InputError
+from edgeward.errors import DiskError, EdgewardError, InputError
 
 PROJECT_FILE = "edgeward.toml"
 
@@ -80,7 +80,23 @@ def read_project_file(file: Path) -> ProjectFile:
         raise InputError(f"{file} is not UTF-8 text") from error
     except OSError as error:
         raise DiskError(f"{file} cannot be read: {error.strerror}", path=str(file)) from error
-    return parse_project_file(text, file=str(file))
+    return parse_project_file(text, file=_shown(file))
+
+
+def fleet_here() -> str | None:
+    """Return the fleet that the project of the current folder names, None if there is none or it cannot be read."""
+    file = find_project_file(Path())
+    if file is None:
+        return None
+    try:
+        return read_project_file(file).fleet
+    except EdgewardError:
+        return None
+
+
+def _shown(file: Path) -> str:
+    """Return a path as short as it can be said here."""
+    return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
 
 
 def find_project_file(start: Path) -> Path | None:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from edgeward.cli.fleets_file import FleetChoice, choose_fleet, fleets_path, read_token
+from edgeward.cli.project import fleet_here
 from edgeward.cli.running import run
 from edgeward.errors import EdgewardError
 
@@ -17,8 +18,11 @@ DEADLINE = 5.0
 
 
 def chosen_fleet(named: str | None, *, in_project: str | None = None) -> FleetChoice:
-    """Return the fleet that a command speaks to. Raises NotFoundError, InputError, DiskError."""
-    return choose_fleet(named=named, in_project=in_project, path=fleets_path())
+    """Return the fleet that a command speaks to. in_project: as edgeward.toml says, None: that of the current folder.
+
+    Raises NotFoundError, InputError, DiskError.
+    """
+    return choose_fleet(named=named, in_project=in_project or fleet_here(), path=fleets_path())
 
 
 def store_address(choice: FleetChoice) -> "StoreAddress":
