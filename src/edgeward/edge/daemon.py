@@ -14,14 +14,14 @@ from edgeward.edge.access_log import RequestCount
 from edgeward.edge.agent import Agent
 from edgeward.edge.alerts import Alerts
 from edgeward.edge.conditions import Conditions
-from edgeward.edge.disk import EdgeDisk
+from edgeward.edge.disk import EdgeDisk, write_durably
 from edgeward.edge.engines import access_log, chores, make_engine
 from edgeward.edge.figures import Figures
 from edgeward.edge.gather import StoreView
 from edgeward.edge.holdings import Holdings
 from edgeward.edge.journal import Journal
 from edgeward.edge.metrics import metrics_server
-from edgeward.edge.report import Report
+from edgeward.edge.report import Report, first_health
 from edgeward.edge.scrub import Scrub
 from edgeward.edge.settings import EdgeSettings, Endpoint, StateSettings
 from edgeward.edge.stager import Stager
@@ -107,6 +107,7 @@ class _Edge:
         """Serve from the disk, then follow the store, until `stop` is asked for or this is cancelled."""
         for site, problem in self.holdings.load().items():
             self.conditions.set(f"disk {site}", problem, now=_now())
+        write_durably(self.holdings.disk.health, first_health(self.settings, now=_now()), sync=False)
         await self.switching.start()
         try:
             async with open_store(self._address(), name=f"edge {self.settings.name}", wait=False) as store:

@@ -25,6 +25,30 @@ _EVERY = 2.0
 _HEALTH_SCHEMA = [1, 0]
 
 
+def first_health(settings: EdgeSettings, *, now: int) -> bytes:
+    """Return what the health file says until the agent knows better: an earlier process's words must not be served."""
+    value = {
+        "schema": _HEALTH_SCHEMA,
+        "edge": settings.name,
+        "location": settings.location,
+        "version": __version__,
+        "engine": settings.http.engine,
+        "generation": 0,
+        "ready": False,
+        "because": ["it has just started"],
+        "problems": [],
+        "store": {"connected": False, "lost_since": None},
+        "sites": {},
+        "started": now,
+        "updated": now,
+    }
+    return _health_bytes(value)
+
+
+def _health_bytes(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
 class Report:
     """Writes the status and the health file at every change and every two seconds."""
 
@@ -116,9 +140,8 @@ class Report:
         """Write the health file at every change and every two seconds, until cancelled."""
         while True:
             self._watch_the_clock()
-            data = json.dumps(self.health(), ensure_ascii=False, separators=(",", ":")).encode()
             try:
-                write_durably(self._holdings.disk.health, data + b"\n", sync=False)
+                write_durably(self._holdings.disk.health, _health_bytes(self.health()), sync=False)
             except EdgewardError as error:
                 self._conditions.set("health file", error.message, now=self._clock())
             await self._change()

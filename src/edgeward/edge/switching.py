@@ -48,14 +48,14 @@ class Switching:
                     "start", f"not all that was served can be served: {error.message}", now=self._clock()
                 )
                 if not await self.engine.healthy():
-                    await self._start_what_can_be(error)
+                    await self._start_what_can_be()
             self.answering = True
         _LOG.info("serving %d sites from this edge's own disk", len(self._holdings.live))
 
-    async def _start_what_can_be(self, refusal: ConfigRejected) -> None:
-        """Start with the sites that the engine takes. Raises the refusal if it takes none of several."""
+    async def _start_what_can_be(self) -> None:
+        """Start with the sites that the engine takes, be it none. Raises ServeError if it does not even start empty."""
         live = dict(self._holdings.live)
-        taken: dict[str, Digest] = {}
+        taken = dict[str, Digest]()
         await self.engine.start(await self._holdings.view(taken))
         waiting = [sorted(live)]
         while waiting:
@@ -71,8 +71,6 @@ class Switching:
                     _LOG.warning("site %s is not served: %s", sites[0], error.message)
             else:
                 taken = trial
-        if live and not taken:
-            raise refusal
         self._holdings.note_served(await self._holdings.view(taken), {})
 
     async def switch(self, switches: Sequence[Switch]) -> Mapping[str, str]:
