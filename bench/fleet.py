@@ -9,19 +9,23 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from edgeward.cli.demo_fleet import DemoFleet, demo_fleet
-from edgeward.cli.demo_plan import DemoPlan, plan_demo
+from edgeward.cli.demo_plan import DemoPlan, DemoWishes, plan_demo
 from edgeward.errors import ServeError
 from edgeward.store.connection import StoreAddress, open_store
 
 HTTP_PORT = 18_080
 STORE_PORT = 14_222
+METRICS_PORT = 19_145
 _READY_SECONDS = 60.0
 
 
 @asynccontextmanager
 async def measured_fleet(folder: Path, *, edges: int) -> AsyncIterator[tuple[DemoPlan, DemoFleet]]:
     """Run a fleet with its files below `folder`; entered when every edge reports that it is ready."""
-    plan = plan_demo(site=None, data=folder, edges=edges, http_port=HTTP_PORT, store_port=STORE_PORT, engine="nginx")
+    wishes = DemoWishes(
+        site=None, edges=edges, http_port=HTTP_PORT, store_port=STORE_PORT, metrics_port=METRICS_PORT, engine="nginx"
+    )
+    plan = plan_demo(wishes, folder)
     async with demo_fleet(plan, say=lambda sentence: print(sentence, file=sys.stderr)) as fleet:
         await _until_ready(plan)
         yield plan, fleet

@@ -301,12 +301,12 @@ class NginxEngine:
 async def _until(holds: Callable[[], bool], seconds: float) -> None:
     """Wait until something holds, or the time is over."""
     deadline = time.monotonic() + seconds
-    while not holds() and time.monotonic() < deadline:
+    while not holds() and time.monotonic() < deadline:  # noqa: ASYNC110 (processes end with no event for us)
         await asyncio.sleep(_POLL_SECONDS)
 
 
 def _environment() -> dict[str, str]:
-    """Environment of nginx: nothing of the agent's. nginx writes its processes' titles over it, so it has some length."""
+    """Environment of nginx: nothing of the agent's. nginx writes its processes' titles over it, so it has a length."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "EDGEWARD": "room for the titles of processes"}
 
 

@@ -15,7 +15,7 @@ _ENDING: Final = "nginx: worker process is shutting down"
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process. title: its command line, which nginx writes anew as it goes. session: pid of its session's leader."""
+    """One process. title: its command line, which nginx writes anew as it goes. session: pid of its leader."""
 
     pid: int
     session: int

@@ -1,8 +1,8 @@
 """The one place where text becomes nginx configuration.
 
 nginx reads a quoted token with backslash escapes for quotes, the backslash itself, tab, CR and LF, and then, in most
-directives, replaces `$name`. It has no escape for a literal `$`: the variable `$ew_dollar` holds one, and long texts are
-kept whole in `geo` blocks, whose values are never searched for variables. One token has at most 4,096 bytes.
+directives, replaces `$name`. It has no escape for a literal `$`: the variable `$ew_dollar` holds one, and long texts
+are kept whole in `geo` blocks, whose values are never searched for variables. One token has at most 4,096 bytes.
 """
 
 from typing import Final, NewType

@@ -1,9 +1,10 @@
 """Redirect rules (SITE-FORMAT section 3) as maps: for each class of a site one, whose value is what is to be done.
 
 The key of such a map is made of lines: path (canonically encoded), and, where a rule of the class looks at them,
-decoded path, host, language, query and cookies. Its value is made of four lines as well: an act, a target, the query that is
-left over, a fragment. Acts: `301` and the like redirect; `200 entry` serves the entry of that path with that status,
-`200 find` the entry that answers the decoded path; `410 page` the built-in page; `404 near` the nearest `404.html`.
+decoded path, host, language, query and cookies. Its value is made of four lines as well: an act, a target, the query
+that is left over, a fragment. Acts: `301` and the like redirect; `200 entry` serves the entry of that path with that
+status, `200 find` the entry that answers the decoded path; `410 page` the built-in page; `404 near` the nearest
+`404.html`.
 """
 
 import re
