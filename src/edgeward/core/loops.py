@@ -94,11 +94,7 @@ def certain_loops(
     may_be_entry None: the entries are not known, so only rules with `!`, which entries do not shadow, and rules that
     lead to the very same request are certain.
     """
-    search = _Search(rules, hostnames, alias_mode, may_be_entry, (_Node(), _Node()))
-    for index, rule in enumerate(rules):
-        kind = class_of(rule)
-        if kind != "soft":
-            _insert(search.trees[kind != "forced"], compile_pattern(rule.source).segments, index)
+    search = _search(rules, hostnames, alias_mode, may_be_entry)
     dead = {line for line, _ in never_matching(rules)}
     found: dict[frozenset[int], list[int]] = {}
     looping: set[int] = set()
@@ -110,10 +106,25 @@ def certain_loops(
         if cycle:
             found.setdefault(frozenset(cycle), cycle)
             looping.update(cycle)
-    return sorted(_sentence(rules, cycle) for cycle in found.values())
+    return sorted(_sentence(rules, hostnames, cycle) for cycle in found.values())
 
 
-def _sentence(rules: Sequence[RedirectRule], cycle: Sequence[int]) -> tuple[int, str]:
+def _search(
+    rules: Sequence[RedirectRule],
+    hostnames: tuple[str, ...],
+    alias_mode: AliasMode | None,
+    may_be_entry: MayBeEntry | None,
+) -> _Search:
+    """Return a search with its trees of rules: those that are asked before the entries, and those right after."""
+    search = _Search(rules, hostnames, alias_mode, may_be_entry, (_Node(), _Node()))
+    for index, rule in enumerate(rules):
+        kind = class_of(rule)
+        if kind != "soft":
+            _insert(search.trees[kind != "forced"], compile_pattern(rule.source).segments, index)
+    return search
+
+
+def _sentence(rules: Sequence[RedirectRule], hostnames: tuple[str, ...], cycle: Sequence[int]) -> tuple[int, str]:
     lines = [rules[index].line for index in cycle]
     start = lines.index(min(lines))
     lines = lines[start:] + lines[:start]
@@ -122,9 +133,14 @@ def _sentence(rules: Sequence[RedirectRule], cycle: Sequence[int]) -> tuple[int,
         return lines[0], f"a loop: redirects for ever from line {first} and on through {len(lines):,} rules"
     if len(lines) > 1:
         return lines[0], f"a loop: redirects for ever from line {' to line '.join(map(str, [*lines, lines[0]]))}"
-    if rules[cycle[0]].host is not None and "://" in (rules[cycle[0]].target or ""):
-        return lines[0], "a loop: redirects to itself for ever (the scheme is not compared; HTTPS needs no rule)"
-    return lines[0], "a loop: redirects to itself for ever"
+    rule = rules[cycle[0]]
+    host = split_origin(rule.target or "")[0].partition("://")[2]
+    why = ""
+    if host and host != hostnames[0]:
+        why = f" (the alias {host} redirects to {hostnames[0]})"
+    elif host and host == rule.host:
+        why = " (the scheme is not compared; HTTPS needs no rule)"
+    return lines[0], f"a loop: redirects to itself for ever{why}"
 
 
 def _follow(search: _Search, start: int) -> list[int] | None:
@@ -140,7 +156,7 @@ def _follow(search: _Search, start: int) -> list[int] | None:
     )
     way: list[int] = []
     places: dict[_State, int] = {}
-    wild: list[tuple[_State, int]] = []
+    by_rule: dict[int, list[_State]] = {}
     fired: int | None = start
     while fired is not None and state is not None and search.steps <= MAX_STEPS:
         if _same_request(search.rules[fired], state):
@@ -148,20 +164,22 @@ def _follow(search: _Search, start: int) -> list[int] | None:
         state = _after(search, search.rules[fired], state)
         if state is None:
             break
-        back = places.get(state)
-        if back is None:
-            back = next((place for earlier, place in wild if _within(state, earlier)), None)
-        if back is not None:
-            return way[back:]
+        if state in places:
+            return way[places[state] :]
         if state in search.seen:
             break
         search.seen.add(state)
+        search.steps += len(state.tokens)
         fired = _firing(search, state)
-        if fired is not None:
-            places[state] = len(way)
-            if any(isinstance(token, Wild) for token in state.tokens):
-                wild.append((state, len(way)))
-            way.append(fired)
+        if fired is None:
+            break
+        rivals = by_rule.get(fired, ())
+        wider = next((it for it in rivals if search.steps <= MAX_STEPS and _within(search, state, it)), None)
+        if wider is not None:
+            return way[places[wider] :]
+        by_rule.setdefault(fired, []).append(state)
+        places[state] = len(way)
+        way.append(fired)
     return None
 
 
@@ -221,8 +239,9 @@ def _query(query: str, params: Mapping[str, str | None]) -> dict[str, str | None
     return known
 
 
-def _within(narrow: _State, wide: _State) -> bool:
+def _within(search: _Search, narrow: _State, wide: _State) -> bool:
     """Whether every request of `narrow` is one of `wide`, going by what each says."""
+    search.steps += len(narrow.tokens) * len(wide.tokens)
     if narrow.host != wide.host or narrow.languages != wide.languages or narrow.query != wide.query:
         return False
     return within(narrow.tokens, wide.tokens)

@@ -11,6 +11,7 @@ from enum import Enum
 from edgeward.core.paths import decode_path
 from edgeward.core.patterns import SPLAT, Segment, mentions
 
+_LONGEST = 4_000
 _MENTION = re.compile(r"(:[A-Za-z0-9_]+)")
 
 
@@ -69,7 +70,8 @@ def bind(segments: Sequence[Segment], tokens: Tokens) -> Mapping[str, Tokens]:
 def fill_shape(path: str, bindings: Mapping[str, Tokens]) -> Tokens | None:
     """Return the shape of a target's path with bound values put in; None where it is not known.
 
-    That is so if anything but `bindings` is put in (a query value may hold `%2F` or dots), or a dot segment results.
+    That is so if anything but `bindings` is put in (a query value may hold `%2F` or dots), if a dot segment results, or
+    if the path becomes longer than any request's.
     """
     if any(name not in bindings for name in mentions(path)):
         return None
@@ -89,7 +91,10 @@ def fill_shape(path: str, bindings: Mapping[str, Tokens]) -> Tokens | None:
             pieces[1::2] = ["/".join(str(token) for token in value) for value in values]
             pieces[::2] = [decode_path(piece) or "" for piece in pieces[::2]]
             tokens.extend(part for part in "".join(pieces).split("/") if part)
-    return None if "." in tokens or ".." in tokens else tuple(tokens)
+    length = sum(len(token) if isinstance(token, str) else 1 for token in tokens)
+    if length > _LONGEST or len(tokens) > _LONGEST or "." in tokens or ".." in tokens:
+        return None
+    return tuple(tokens)
 
 
 def within(narrow: Tokens, wide: Tokens) -> bool:
