@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from edgeward.core.digest import Digest
 from edgeward.core.fleet import ReleaseRecord
@@ -27,7 +27,10 @@ gone a moment before the pointer that made it live is seen."""
 
 
 class Agent:
-    """Moves one edge towards what the store says. All that it does may be repeated."""
+    """Moves one edge towards what the store says. All that it does may be repeated.
+
+    missed: told of sites that may have had live releases which were not served here.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class Agent:
         switching: Switching,
         conditions: Conditions,
         limits: Limits,
+        missed: Callable[[Iterable[str]], None] = lambda _: None,
         clock: Callable[[], int] = lambda: int(time.time()),
     ) -> None:
         self.changed = asyncio.Event()
@@ -48,6 +52,8 @@ class Agent:
         self._switching = switching
         self._conditions = conditions
         self._limits = limits
+        self._missed = missed
+        self._compared = False
         self._clock = clock
         self._stagings: dict[ReleaseKey, asyncio.Task[None]] = {}
         self._failed: dict[ReleaseKey, Failure] = {}
@@ -99,6 +105,9 @@ class Agent:
         if not self._view.connected:
             self._settled = False
         desired = self._view.desired
+        if not self._compared:
+            self._compared = True
+            self._missed(self._holdings.live)
         await self._examine(desired)
         observed = self._observed()
         plan = decide(desired, observed, now=self._clock())
@@ -116,6 +125,8 @@ class Agent:
             for change in plan.switches:
                 if change.new is not None:
                     self._note(self._rejected, (change.site, change.new), refusals.get(change.site))
+                    if change.site not in refusals and change.old != desired.live[change.site].previous:
+                        self._missed([change.site])
             if not refusals:
                 self._view.changed.set()
         await self._tidy(plan, desired)

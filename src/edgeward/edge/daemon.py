@@ -21,6 +21,7 @@ from edgeward.edge.gather import StoreView
 from edgeward.edge.holdings import Holdings
 from edgeward.edge.journal import Journal
 from edgeward.edge.metrics import metrics_server
+from edgeward.edge.missed import Missed
 from edgeward.edge.report import Report, first_health
 from edgeward.edge.scrub import Scrub
 from edgeward.edge.settings import EdgeSettings, Endpoint, StateSettings
@@ -127,6 +128,7 @@ class _Edge:
     async def _follow(self, store: Store, stop: Stop) -> None:
         settings, conditions = self.settings, self.conditions
         stager = Stager(self.holdings, store.blobs, reserve=settings.limits.disk_reserve)
+        missed = Missed(store, self.view, self.holdings, stager, clock=_now)
         agent = Agent(
             view=self.view,
             holdings=self.holdings,
@@ -134,6 +136,7 @@ class _Edge:
             switching=self.switching,
             conditions=conditions,
             limits=settings.limits,
+            missed=missed.ask,
             clock=_now,
         )
         scrub = Scrub(
@@ -164,6 +167,7 @@ class _Edge:
         loops = {
             "follow": lambda: self.view.follow(store),
             "agent": agent.run,
+            "missed": missed.run,
             "engine": self.switching.tend,
             "scrub": scrub.run,
             "mend": scrub.mend_for_ever,

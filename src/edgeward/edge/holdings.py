@@ -104,6 +104,20 @@ class Holdings:
         self._manifests = {served.manifest.settings.name: served.manifest for served in view.sites}
         self._save(replace(self.state, sites=sites))
 
+    def has_noted(self, site: str, release: Digest) -> bool:
+        """Whether every asset of a release is in the kept folder for some time. Raises what reading it raises."""
+        if not self.disk.has_manifest(release):
+            return False
+        kept = self.disk.kept(site).assets()
+        assets = assets_of(self.disk.manifest(release))
+        return all(entry.path in kept and kept[entry.path].until is not None for entry in assets)
+
+    def note_left(self, site: str, release: Digest, at: int) -> None:
+        """Write down that a release, whose assets are here, stopped being live at some time; `keep` does the rest."""
+        if (served := self.state.sites.get(site)) is not None:
+            served = replace(served, left=(*served.left, (release, at)))
+            self._save(replace(self.state, sites={**self.state.sites, site: served}))
+
     def note_purged(self, keys: Iterable[str]) -> None:
         """Write down which purge orders, of those that stand, are carried out here."""
         if frozenset(keys) != self.state.purged:
@@ -153,14 +167,14 @@ class Holdings:
         wanted = {path: asset for path, asset in before.items() if asset.until is not None and asset.until > now}
         live = None if served is None else served.release
         for release in sorted(staged, key=lambda release: release == live):
-            for entry in _assets(self.disk.manifest(release)):
+            for entry in assets_of(self.disk.manifest(release)):
                 known = wanted.get(entry.path)
                 wanted[entry.path] = KeptAsset(entry, known.until if known else None)
         for release, at in () if served is None else served.left:
             if self.disk.has_manifest(release):
                 manifest = self.disk.manifest(release)
                 until = at + manifest.settings.keep_assets_days * _DAY
-                for entry in _assets(manifest):
+                for entry in assets_of(manifest):
                     known = wanted.get(entry.path)
                     wanted[entry.path] = KeptAsset(known.entry if known else entry, until)
         wanted = {path: asset for path, asset in wanted.items() if not _digests([asset.entry]) & without}
@@ -287,7 +301,8 @@ class Holdings:
         tree.unstage(self.disk.tree(key))
 
 
-def _assets(manifest: Manifest) -> Iterable[Entry]:
+def assets_of(manifest: Manifest) -> Iterable[Entry]:
+    """Return the entries that are immutable assets."""
     return (entry for entry in manifest.entries if is_immutable(manifest.settings, entry.path))
 
 

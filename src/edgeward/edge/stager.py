@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Protocol
@@ -10,8 +10,8 @@ from typing import Protocol
 from edgeward.core.deployers import Deployers
 from edgeward.core.digest import Digest
 from edgeward.core.fleet import ReleaseRecord
-from edgeward.core.release import Manifest, unpack_manifest
-from edgeward.edge.holdings import Holdings
+from edgeward.core.release import Entry, Manifest, unpack_manifest
+from edgeward.edge.holdings import Holdings, assets_of
 from edgeward.edge.signatures import why_not_trusted
 from edgeward.errors import CorruptionError, DiskError, EdgewardError, NotFoundError, SchemaError
 
@@ -59,8 +59,21 @@ class Stager:
         if taken_out := forbidden & sizes.keys():
             raise Refused(f"{len(taken_out)} of its blobs were taken down by a purge", digests=sorted(taken_out)[:10])
         async with self._holdings.pinned(frozenset(sizes)):
-            await self._have(manifest, sizes)
+            await self._have(manifest.entries, sizes)
             await self._holdings.link((record.site, record.release), manifest, packed)
+
+    async def stage_assets(self, record: ReleaseRecord) -> None:
+        """Have the manifest and the immutable assets' blobs of a release here, and nothing else of it.
+
+        Raises SchemaError, CorruptionError, NotFoundError, StoreError, DiskError.
+        """
+        packed, manifest = await self._manifest(record)
+        entries = tuple(assets_of(manifest))
+        sizes = {variant.digest: variant.size for entry in entries for variant in entry.variants}
+        async with self._holdings.pinned(frozenset(sizes)):
+            await self._have(entries, sizes)
+            async with self._holdings.writing:
+                await asyncio.to_thread(self._disk.save_manifest, manifest.release, packed)
 
     async def fetch(self, sizes: Mapping[Digest, int]) -> None:
         """Put these blobs into the blob folder, over whatever is there.
@@ -88,10 +101,10 @@ class Stager:
             raise SchemaError(f"the release belongs to site {manifest.settings.name}, not {record.site}")
         return packed, manifest
 
-    async def _have(self, manifest: Manifest, sizes: Mapping[Digest, int]) -> None:
-        """Make every blob of the manifest be here and sound."""
+    async def _have(self, entries: Sequence[Entry], sizes: Mapping[Digest, int]) -> None:
+        """Make every blob of these entries be here and sound."""
         async with self._holdings.writing:
-            missing = await asyncio.to_thread(self._missing, manifest)
+            missing = await asyncio.to_thread(self._missing, entries)
         if not missing:
             return
         wanted = {digest: sizes[digest] for digest in missing}
@@ -106,7 +119,7 @@ class Stager:
             )
         await self.fetch(wanted)
 
-    def _missing(self, manifest: Manifest) -> list[Digest]:
+    def _missing(self, entries: Sequence[Entry]) -> list[Digest]:
         """Return the blobs that are not here or not sound; unsound ones are taken away.
 
         An inode that trees link already and that has its size and the time of the manifest has not been written to
@@ -114,7 +127,7 @@ class Stager:
         """
         missing: dict[Digest, None] = {}
         sound: set[Digest] = set()
-        for entry in manifest.entries:
+        for entry in entries:
             for variant in entry.variants:
                 digest = variant.digest
                 if digest in missing:
