@@ -76,5 +76,5 @@ bench: setup .venv/.bench  ## speed, side by side with peers, as ratios
 	@exec $(BIN)/python -m bench $(ARGS)
 
 clean:  ## everything that make has made
-	rm -rf .venv .cache .hypothesis build dist
+	rm -rf .venv .cache .hypothesis .pytest_cache build dist
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
