@@ -26,6 +26,7 @@ from edgeward.edge.report import Report, first_health
 from edgeward.edge.scrub import Scrub
 from edgeward.edge.settings import EdgeSettings, Endpoint, StateSettings
 from edgeward.edge.stager import Stager
+from edgeward.edge.store_sweep import StoreSweep
 from edgeward.edge.sweep import Sweep
 from edgeward.edge.switching import Switching
 from edgeward.errors import DiskError, EdgewardError, ServeError
@@ -96,6 +97,8 @@ class _Edge:
         self.conditions = Conditions()
         self.holdings = Holdings(disk, edge=settings.name, clock=_now)
         self.view = StoreView(self.conditions, clock=_now)
+        log = access_log(settings, disk)
+        self.requests = None if log is None else RequestCount(log)
         self.switching = Switching(
             make_engine(settings, disk),
             self.holdings,
@@ -128,6 +131,7 @@ class _Edge:
     async def _follow(self, store: Store, stop: Stop) -> None:
         settings, conditions = self.settings, self.conditions
         stager = Stager(self.holdings, store.blobs, reserve=settings.limits.disk_reserve)
+        journal = Journal(store, edge=settings.name, clock=_now)
         missed = Missed(store, self.view, self.holdings, stager, clock=_now)
         agent = Agent(
             view=self.view,
@@ -146,7 +150,7 @@ class _Edge:
             rate=settings.limits.scrub_rate,
             reachable=lambda: store.connected,
             refresh=self.switching.refresh,
-            journal=Journal(store, edge=settings.name, clock=_now),
+            journal=journal,
             clock=_now,
         )
         report = Report(
@@ -160,10 +164,7 @@ class _Edge:
             conditions=conditions,
             clock=_now,
         )
-        sweep = Sweep(self.holdings, self.view, grace=settings.limits.blob_grace, clock=_now)
-        log = access_log(settings, self.holdings.disk)
-        count = None if log is None else RequestCount(log)
-        figures = Figures(report, self.view, scrub, requests=lambda: count.by_status if count else {})
+        figures = Figures(report, self.view, scrub, requests=lambda: self.requests.by_status if self.requests else {})
         loops = {
             "follow": lambda: self.view.follow(store),
             "agent": agent.run,
@@ -171,12 +172,11 @@ class _Edge:
             "engine": self.switching.tend,
             "scrub": scrub.run,
             "mend": scrub.mend_for_ever,
-            "sweep": sweep.run,
+            **self._sweeps(store, journal),
             "health": report.write_health_for_ever,
             "status": report.send_status_for_ever,
             "introduce": report.introduce,
             **self._optional_loops(figures),
-            **({"requests": count.run} if count else {}),
         }
         async with asyncio.TaskGroup() as group:
             tasks = {name: group.create_task(loop(), name=name) for name, loop in loops.items()}
@@ -186,6 +186,13 @@ class _Edge:
                 await report.say_goodbye()
             for task in tasks.values():
                 task.cancel()
+
+    def _sweeps(self, store: Store, journal: Journal) -> dict[str, Loop]:
+        """Return the loops that take away what nobody needs: on this disk, and in the store for all."""
+        name, limits = self.settings.name, self.settings.limits
+        own = Sweep(self.holdings, self.view, grace=limits.blob_grace, clock=_now)
+        common = StoreSweep(store, journal, edge=name, every=limits.store_sweep, clock=_now)
+        return {"sweep": own.run, "store sweep": common.run}
 
     def _optional_loops(self, figures: Figures) -> dict[str, Loop]:
         """Return the loops that only some settings ask for."""
@@ -197,6 +204,8 @@ class _Edge:
         if settings.webhook is not None:
             alerts = Alerts(settings.webhook, self.conditions, edge=settings.name, location=settings.location)
             found["alerts"] = alerts.run
+        if self.requests is not None:
+            found["requests"] = self.requests.run
         if (tidying := chores(self.switching.engine)) is not None:
             found["chores"] = tidying
         return found

@@ -193,12 +193,13 @@ class Report:
     async def _introduce(self) -> None:
         settings = self._settings
         name, location, addresses, port = settings.name, settings.location, settings.addresses, settings.http.port
+        roles = ("http",) if self._settings.state is None else ("http", "state")
         found = await self._store.edges.get(name)
         if found is None:
-            await self._store.edges.create(name, EdgeRecord(name, location, addresses, port=port).to_bytes())
+            await self._store.edges.create(name, EdgeRecord(name, location, addresses, roles, port=port).to_bytes())
             return
         known = EdgeRecord.from_bytes(found.value)
-        mine = EdgeRecord(name, location, addresses, known.roles, known.weight, known.drained, port)
+        mine = EdgeRecord(name, location, addresses, roles, known.weight, known.drained, port)
         if mine != known:
             await self._store.edges.update(name, mine.to_bytes(), found.revision)
 
