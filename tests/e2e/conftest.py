@@ -19,9 +19,10 @@ def edgeward(tmp_path) -> Program:
 
 
 @pytest.fixture
-async def fleet(tmp_path, loopback_addresses) -> AsyncIterator[Fleet]:
-    """Three edges that serve with nginx."""
-    async with running_fleet(tmp_path / "fleet", loopback_addresses) as running:
+async def fleet(request, tmp_path, loopback_addresses) -> AsyncIterator[Fleet]:
+    """Three edges that serve with nginx. An indirect parameter is more lines for their [limits]."""
+    limits = getattr(request, "param", "")
+    async with running_fleet(tmp_path / "fleet", loopback_addresses, limits=limits) as running:
         yield running
 
 

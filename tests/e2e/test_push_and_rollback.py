@@ -119,6 +119,7 @@ async def test_status_and_sites_say_what_is_true(fleet, ask, site):
     assert {(await edge.get("/")).status for edge in fleet} == {421}
 
 
+@pytest.mark.parametrize("fleet", ["scrub_rate = 0"], indirect=True, ids=["no scrub, which would mend it"])
 async def test_verify_finds_an_edge_that_serves_something_else(fleet, ask, site):
     """One byte that differs on one edge is a difference, named with edge and path; code 1."""
     assert (await ask("push", site)).code == 0

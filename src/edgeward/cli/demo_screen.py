@@ -94,8 +94,8 @@ def _things_to_try(plan: DemoPlan, pids: Mapping[str, int | None], call: str) ->
 
 
 def _after_kill(plan: DemoPlan, edge: DemoEdge) -> str:
-    serves = "nginx goes on serving" if plan.engine == "nginx" else "it is away"
-    return f"the agent of {edge.location}: {serves}; it is back after {RESTART_SECONDS:.0f} s"
+    serves = "nginx serves on" if plan.engine == "nginx" else "it is away"
+    return f"{edge.location}'s agent dies, {serves}; back in {RESTART_SECONDS:.0f} s"
 
 
 def status_lines(value: FleetStatus) -> tuple[str, ...]:
