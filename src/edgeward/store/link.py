@@ -35,6 +35,10 @@ _CONNECT_DEADLINE: Final = 5.0
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
 _PING_EVERY: Final = 5
+_PING_EVERY_BULK: Final = 30
+"""Seconds. Behind batches of blobs on a slow line a pong comes late; transfers watch their own progress."""
+
+_PINGS_UNANSWERED: Final = 2
 _EXPLAIN_DEADLINE: Final = 0.5
 _NO_RESPONDERS: Final = "503"
 
@@ -83,15 +87,17 @@ class Session:
 
     async def begin(self) -> None:
         """Subscribe to the one subject that all replies come to."""
+        before = cancels()
         await self.client.subscribe(f"{self._prefix}*", cb=self._receive)
-        heed()
+        heed(before)
 
     async def send(
         self, subject: str, payload: bytes, *, reply: str = "", headers: Mapping[str, str] | None = None
     ) -> None:
         """Send without waiting for an answer. Raises what nats-py raises."""
+        before = cancels()
         await self.client.publish(subject, payload, reply=reply, headers=dict(headers) if headers else None)
-        heed()
+        heed(before)
 
     async def _receive(self, msg: Msg) -> None:
         reply = self._replies.get(msg.subject)
@@ -164,9 +170,10 @@ def is_no_responders(msg: Msg) -> bool:
 class Link:
     """A connection that is made again for ever while `run` runs."""
 
-    def __init__(self, address: StoreAddress, *, name: str) -> None:
+    def __init__(self, address: StoreAddress, *, name: str, bulk: bool = False) -> None:
         self.address = address
         self.name = name
+        self._ping_every = _PING_EVERY_BULK if bulk else _PING_EVERY
         self.generation = 0
         """How often a connection has been made."""
         self.problem = "not connected yet"
@@ -228,8 +235,8 @@ class Link:
                     max_reconnect_attempts=1,
                     reconnect_time_wait=0,
                     connect_timeout=int(_CONNECT_DEADLINE),
-                    ping_interval=_PING_EVERY,
-                    max_outstanding_pings=2,
+                    ping_interval=self._ping_every,
+                    max_outstanding_pings=_PINGS_UNANSWERED,
                     flush_timeout=DEADLINE,
                     error_cb=on_error,
                     closed_cb=on_closed,
@@ -265,6 +272,11 @@ class Link:
                 await self.session()
         except TimeoutError as error:
             raise unreachable(self.address.url, "connect", self.problem) from error
+
+    def drop(self) -> None:
+        """Give the present connection up and make another: for one on which nothing has moved for too long."""
+        if self._session is not None:
+            self._session.end()
 
     async def explain(self, what: str) -> StoreError:
         """Return the exception for an operation that was not answered in its time: StoreFull or StoreUnavailable.
@@ -319,10 +331,15 @@ class Link:
             raise AssertionError from error
 
 
-def heed() -> None:
-    """Raise the cancellation that nats-py may have swallowed just now (its flush and its close catch them)."""
+def cancels() -> int:
+    """Return how often the current task has been cancelled: more than never in a `finally` that cleans up."""
     task = asyncio.current_task()
-    if task is not None and task.cancelling():
+    return task.cancelling() if task is not None else 0
+
+
+def heed(before: int = 0) -> None:
+    """Raise the cancellation that nats-py has swallowed since `cancels` was `before` (its flush and close do that)."""
+    if cancels() > before:
         raise asyncio.CancelledError
 
 

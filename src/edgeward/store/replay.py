@@ -19,7 +19,7 @@ from edgeward.errors import StoreError, StoreUnavailable
 from edgeward.store.errors import wall
 from edgeward.store.jetstream import JetStream
 from edgeward.store.layout import SECOND
-from edgeward.store.link import DEADLINE, Lost, Session, heed
+from edgeward.store.link import DEADLINE, Lost, Session, cancels, heed
 
 HEARTBEAT: Final = 2.0
 """Seconds between signs of life of the server on a quiet stream; three missed ones end the replay."""
@@ -135,8 +135,9 @@ async def open_replay(
             lost = session.expect(lambda msg: replay.receive(None) if msg is None else None)
             try:
                 with wall(link.address.url, what):
+                    before = cancels()
                     subscription = await session.client.subscribe(inbox, cb=receive)
-                    heed()
+                    heed(before)
             except BaseException:
                 session.forget(lost)
                 raise
