@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeward.core.digest import Digest
 from edgeward.core.fleet import EdgeStatus, Pointer, SiteStatus
 from edgeward.core.site import SiteSettings
+from edgeward.errors import StoreError
 from edgeward.publish.values import PushOptions, Waiting
 from edgeward.store.connection import Store
 
@@ -60,7 +62,9 @@ class ReportingEdge:
             edge=self.name, version="test", engine="preview", ready=True, generation=1, started=now, at=now,
             sites=sites, problems=self.problems, purged=tuple(sorted(self.purged)),
         )  # fmt: skip
-        await self.store.status.put(self.name, status.to_bytes())
+        # The store may be away: the next refresh says it again.
+        with suppress(StoreError):
+            await self.store.status.put(self.name, status.to_bytes())
 
     async def run(self) -> None:
         async with (

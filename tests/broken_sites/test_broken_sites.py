@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from broken_sites import broken_rules
 from broken_sites.broken import CASES, LONG, Broken
 from edgeward.core.deployers import Deployer, Deployers
 from edgeward.core.digest import digest_of
@@ -193,6 +194,7 @@ def writer(broken: Broken, folder: Path):
 
 async def test_the_table_has_enough_cases() -> None:
     """At least 40, each with a name of its own."""
+    assert broken_rules
     assert len(CASES) >= 40
     assert len({case.name for case in CASES}) == len(CASES)
     await asyncio.sleep(0)

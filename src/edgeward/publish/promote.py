@@ -71,6 +71,7 @@ async def make_live(promotion: Promotion, store: Store, roll: RollCall, progress
         await _stage(promotion, roll, progress, times)
         await _move(promotion, store)
     await ensure_record(store, promotion.record)
+    await _clear(promotion.site, store)
     return times
 
 
@@ -105,6 +106,15 @@ async def _candidate(promotion: Promotion, store: Store) -> AsyncIterator[None]:
         # by itself after its time.
         with suppress(StoreError, ConflictError):
             await store.candidates.delete(key, revision, deadline=_GOODBYE)
+
+
+async def _clear(site: str, store: Store) -> None:
+    """Delete the site's other candidates: the pointer has moved, so they cannot win any more, nor could one whose push
+    has died.
+    """
+    for key in await store.candidates.keys():
+        if key.startswith(f"{site}."):
+            await store.candidates.delete(key)
 
 
 async def _stage(promotion: Promotion, roll: RollCall, progress: Progress, times: dict[str, float]) -> None:
