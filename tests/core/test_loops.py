@@ -102,7 +102,7 @@ def hops(view, host, target, language):
     fields = (("Accept-Language", language),) if language else ()
     for count in range(ENDLESS):
         response = resolve(view, Request("GET", host, target, fields))
-        if not 300 <= response.status < ENDLESS0:
+        if not 300 <= response.status < 400:
             return count
         location = urlsplit(dict(response.headers)["Location"])
         host = location.netloc or host
