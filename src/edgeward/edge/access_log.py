@@ -26,9 +26,9 @@ class RequestCount:
         self._file: BinaryIO | None = None
         self._rest = b""
         self._counts: Counter[str] = Counter()
+        self._seen = 0
         with suppress(OSError):
-            self._file = log.open("rb")
-            self._file.seek(0, 2)
+            self._seen = log.stat().st_size
 
     @property
     def by_status(self) -> Mapping[str, int]:
@@ -42,14 +42,21 @@ class RequestCount:
                 await asyncio.to_thread(self.read)
                 await asyncio.sleep(_EVERY)
         finally:
-            if self._file is not None:
-                self._file.close()
+            self.close()
+
+    def close(self) -> None:
+        """Close the log. Idempotent."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def read(self) -> None:
         """Count what has been written since the last time. A log that cannot be read counts nothing."""
         with suppress(OSError):
             if self._file is None:
                 self._file = self._log.open("rb")
+                self._file.seek(self._seen)
+                self._seen = 0
             self._count(self._file)
             if self._moved(self._file):
                 self._count(self._file)

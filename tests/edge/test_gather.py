@@ -1,0 +1,90 @@
+"""What an edge sees of the store: whole, current, and never worse for a value that it cannot read."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from edge_parts import Clock, make_release
+from edgeward.core.deployers import Deployer, Deployers
+from edgeward.core.fleet import HostClaim, Pointer
+from edgeward.edge.conditions import Conditions
+from edgeward.edge.gather import StoreView
+from edgeward.store.connection import StoreAddress, open_store
+from waiting import eventually
+
+
+@asynccontextmanager
+async def following(store) -> AsyncIterator[tuple[StoreView, Conditions]]:
+    conditions = Conditions()
+    view = StoreView(conditions, clock=Clock())
+    task = asyncio.create_task(view.follow(store))
+    try:
+        yield view, conditions
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_everything_is_seen(store) -> None:
+    """Pointers, candidates, records, claims and the list of deployers, with later changes and deletions."""
+    made = await make_release({"/index.html": "x"}).put(store)
+    pointer = Pointer("blog", made.key[1], None, 1, "ann", "push")
+    await store.live.put("blog", pointer.to_bytes())
+    await store.hosts.put("blog.test", HostClaim("blog.test", "blog", 1).to_bytes())
+    await store.candidates.put(f"blog.{made.key[1]}", pointer.to_bytes())
+    async with following(store) as (view, conditions):
+        await eventually(lambda: view.complete)
+        desired = view.desired
+        assert desired.live == {"blog": pointer}
+        assert desired.releases == {made.key: made.record}
+        assert set(desired.candidates) == {made.key}
+        assert desired.owners == {"blog.test": "blog"}
+        assert view.deployers is None
+        people = Deployers((Deployer("ann", "00" * 32),))
+        await store.fleet.put("deployers", people.to_bytes())
+        await store.fleet.put("limits", b"not ours to read")
+        await store.candidates.delete(f"blog.{made.key[1]}")
+        await eventually(lambda: view.deployers == people and not view.desired.candidates)
+        assert view.connected
+        assert conditions.sentences == ()
+
+
+async def test_an_unknown_schema_keeps_the_last_good_value(store) -> None:
+    """A pointer of a later major version changes nothing that is served and is reported; a good one ends that."""
+    release = make_release({"/index.html": "x"}).key[1]
+    good = Pointer("blog", release, None, 1, "ann", "push")
+    await store.live.put("blog", good.to_bytes())
+    async with following(store) as (view, conditions):
+        await eventually(lambda: view.complete)
+        await store.live.put("blog", b'{"schema":[9,0]}')
+        await store.live.put("other", b"\xff not json")
+        await eventually(lambda: len(conditions.sentences) == 2)
+        assert "live/blog in the store cannot be used, its last good value stays" in conditions.sentences[0]
+        assert view.desired.live == {"blog": good}
+        await store.live.put("blog", good.to_bytes())
+        await store.live.delete("other")
+        await eventually(lambda: conditions.sentences == ())
+
+
+async def test_a_store_that_was_never_there(loopback_address: str) -> None:
+    """Without a store nothing is complete, nothing is connected, and nothing raises."""
+    async with (
+        open_store(StoreAddress(f"nats://{loopback_address}:1"), name="test", wait=False) as store,
+        following(store) as (view, _),
+    ):
+        await asyncio.sleep(0.3)
+        assert (view.complete, view.connected) == (False, False)
+
+
+async def test_a_lost_store_is_noticed_and_found_again(store, server) -> None:
+    """While the server is away the last values stay; when it is back, what changed meanwhile is seen."""
+    await store.live.put("blog", Pointer("blog", None, None, 1, "ann", "remove").to_bytes())
+    async with following(store) as (view, _):
+        await eventually(lambda: view.connected)
+        await server.stop()
+        await eventually(lambda: not view.connected)
+        assert set(view.desired.live) == {"blog"}
+        await server.start()
+        await store.live.put("shop", Pointer("shop", None, None, 1, "ann", "remove").to_bytes(), deadline=20)
+        await eventually(lambda: view.connected and set(view.desired.live) == {"blog", "shop"}, within=20)
