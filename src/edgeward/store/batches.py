@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import nats.errors
 
 from edgeward.errors import StoreError, StoreUnavailable
-from edgeward.store.errors import unreachable, wall
+from edgeward.store.errors import wall
 from edgeward.store.jetstream import JetStream
 from edgeward.store.layout import BLOBS
 from edgeward.store.link import Lost, Session, is_no_responders
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
 MOST_SUBJECTS: Final = 1_000
-MOST_BYTES: Final = 8 * 1024 * 1024
+MOST_BYTES: Final = 2 * 1024 * 1024
 """Bytes that one request may bring, so that a slow reader is not cut off by the server."""
 
 _PAUSE: Final = 0.05
@@ -50,17 +50,17 @@ class Batches:
         loop = asyncio.get_running_loop()
         moved = loop.time()
         while wanted:
+            complete = False
             try:
                 async with asyncio.timeout_at(moved + self._patience):
-                    with wall(link.address.url, "get blobs"):
-                        session = await link.session()
-                        complete = await self._batch(session, list(wanted), found)
-            except TimeoutError as error:
-                raise await link.explain("get blobs") from error
-            except (Lost, StoreUnavailable):
-                complete = False
-                if loop.time() > moved + self._patience:
-                    raise unreachable(link.address.url, "get blobs", link.problem) from None
+                    session = await link.session()
+                with wall(link.address.url, "get blobs"):
+                    complete = await self._batch(session, list(wanted), found)
+            except (Lost, StoreUnavailable, TimeoutError) as error:
+                if not found.keys() & wanted.keys() and loop.time() >= moved + self._patience:
+                    failure = await link.explain("get blobs")
+                    link.drop()
+                    raise failure from error
                 await asyncio.sleep(_PAUSE)
             before = len(wanted)
             for subject in found:
@@ -72,18 +72,15 @@ class Batches:
         return found
 
     async def _batch(self, session: Session, subjects: Sequence[str], found: dict[str, Part]) -> bool:
-        """Ask once; return whether the answer was complete. Raises Lost."""
+        """Ask once; return whether the answer was complete. Raises Lost, StoreUnavailable if nothing comes any more."""
         queue: asyncio.Queue[Msg | None] = asyncio.Queue()
         inbox = session.expect(queue.put_nowait)
         request = {"multi_last": subjects, "batch": len(subjects), "max_bytes": MOST_BYTES}
         try:
             await session.send(f"$JS.API.DIRECT.GET.{BLOBS}", json.dumps(request).encode(), reply=inbox)
             while True:
-                try:
-                    async with asyncio.timeout(self._patience):
-                        msg = await queue.get()
-                except TimeoutError:
-                    return False
+                async with asyncio.timeout(self._patience):
+                    msg = await queue.get()
                 if msg is None:
                     raise Lost
                 headers: Mapping[str, Any] = msg.headers or {}

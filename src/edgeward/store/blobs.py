@@ -20,7 +20,7 @@ from edgeward.store.upload import BlobSource, Progress, Upload
 
 __all__ = ["BlobSource", "Blobs", "StoredBlob"]
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 30.0
 """Seconds without any progress after which a transfer gives up: a server may restart in between."""
 
 

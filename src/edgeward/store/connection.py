@@ -21,7 +21,7 @@ class Store:
     def __init__(self, address: StoreAddress, *, name: str) -> None:
         self.address = address
         self._link = Link(address, name=name)
-        self._bulk = Link(address, name=f"{name} (blobs)")
+        self._bulk = Link(address, name=f"{name} (blobs)", bulk=True)
         self.jetstream = JetStream(self._link)
         """For tests and tools: JetStream's own requests."""
         self.blobs = Blobs(JetStream(self._bulk))

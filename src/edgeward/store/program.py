@@ -114,6 +114,8 @@ class ServerFolder:
             "logfile_size_limit": _LOG_BYTES,
             "logfile_max_num": 2,
             "max_payload": 2 * CHUNK,
+            # A batch of blobs is one write to the server: an edge on a slow line is not cut off in the middle of it.
+            "write_deadline": "60s",
             "jetstream": {
                 "store_dir": str(self.path),
                 # An acknowledged write is on the disk: pointers survive a power cut, and so do the blobs they need.

@@ -96,7 +96,9 @@ class Upload:
                 watchdog.cancel()
             await self._mend()
         except TimeoutError as error:
-            raise await self._jetstream.link.explain("put blobs") from error
+            failure = await self._jetstream.link.explain("put blobs")
+            self._jetstream.link.drop()
+            raise failure from error
         except ExceptionGroup as group_error:
             raise first_of(group_error) from None
 
