@@ -118,6 +118,8 @@ def _where(book: Book, name: str) -> Value:
         return book.map("ew_host_cached", source, [*content, *by_rule], Value(""), why="content and rules' redirects")
     if name in NOT_ON_ERRORS:
         return book.map("ew_host_content", _STATUS, content, Value(""), why="content alone")
+    if name == CONTENT_TYPE:
+        return book.map("ew_host_typed", _STATUS, [*content[:2], *pages], Value(""), why="content that has a type")
     return book.map("ew_host_dressed", _STATUS, [*content, *pages], Value(""), why="content and pages")
 
 

@@ -174,13 +174,16 @@ def _acts(plan: Plan) -> list[str]:
     if not plan.rules:
         # Nobody comes here; a variable exists only where something sets it, and the maps ask for this one.
         return block("location @act", "set $ew_redirect rule;", 'set $ew_page "";', "return 404;")
-    moves = [f'if ($ew_act = "{status}") {{ return {status} $ew_location; }}' for status in (301, 302, 303, 307, 308)]
+    moves = [
+        f'if ($ew_act = "{status}") {{ set $ew_redirect rule; return {status} $ew_location; }}'
+        for status in (301, 302, 303, 307, 308)
+    ]
     pages = ['if ($ew_act = "200 entry") { return 570; }', 'if ($ew_act = "200 find") { return 574; }']
     for status, (known, found) in _PAGE_STATUSES.items():
         pages.append(f'if ($ew_act = "{status} entry") {{ return {known}; }}')
         pages.append(f'if ($ew_act = "{status} find") {{ return {found}; }}')
     pages += [f'if ($ew_act = "{status} page") {{ return {status}; }}' for status in (410, 451)]
-    lines = ["set $ew_redirect rule;", *moves, "set $ew_from s;", "set $ew_page $ew_target_page;", *pages]
+    lines = [*moves, "set $ew_from s;", "set $ew_page $ew_target_page;", *pages]
     return block("location @act", *lines, "return 404;")
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from edgeward.core.negotiate import accepts, names_regex, wants_regex
 from edgeward.core.paths import PLAIN_CHARACTERS, UTF8_PATH_REGEX
-from edgeward.core.release import Coding
+from edgeward.core.release import CODINGS
 from edgeward.core.resolve import ALLOW
 from edgeward.serve.nginx.book import Book, matching, when
 from edgeward.serve.nginx.quote import Value, literal, variable
@@ -81,7 +81,7 @@ def _targets(book: Book) -> None:
         why="1: it has empty or dot segments, which nginx takes out",
     )
     book.define(
-        "ew_illegal", variable("uri"), [matching(rf"^{UTF8_PATH_REGEX}$", _NOTHING)], _ONE,
+        "ew_illegal", variable("uri"), [matching(rf"^{UTF8_PATH_REGEX}\z", _NOTHING)], _ONE,
         why="1: the decoded path is not UTF-8 or holds control characters",
     )  # fmt: skip
 
@@ -120,8 +120,7 @@ def _codings(book: Book) -> None:
     second = book.map("ew_second_best", either, [when("11", literal("gzip"))], literal("vary"))
     common: list[list[tuple[str, str]]] = [[], []]
     for field in _COMMON_CODINGS:
-        wanted: tuple[Coding, ...] = ("br", "gzip")
-        taken = [coding for coding in wanted if accepts(field, coding)]
+        taken = [coding for coding in CODINGS if coding != "identity" and accepts(field, coding)]
         common[0].append((field, taken[0] if taken else "vary"))
         common[1].append((field, taken[1] if len(taken) > 1 else "vary"))
     why = "the folder to look into first, and (below) second, by Accept-Encoding"
