@@ -53,7 +53,7 @@ async def serving() -> AsyncIterator[Serving]:
         root.chmod(0o755)
         address = f"127.{random.randint(64, 250)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
         async with (
-            running_fleet(root / "fleet", lambda: address, edges=1, engine="preview") as fleet,
+            running_fleet(root / "fleet", lambda: address, edges=1) as fleet,
             fleet.store() as store,
         ):
             await push(options(write_site(root / "good", GOOD)), store, places=Places(root / "c", root / "k"))
