@@ -128,7 +128,7 @@ def test_an_edge_that_is_as_it_should_be_does_nothing() -> None:
     desired = Desired({"alpha": pointer(release)}, releases={("alpha", release): record("alpha", release)})
     observed = Observed({"alpha": release}, {("alpha", release): ("a.test",)})
     plan = decide(desired, observed, now=1)
-    assert (plan.stage, plan.switches, plan.unstage, plan.behind, plan.problems) == ((), (), (), {}, ())
+    assert (plan.stage, plan.switches, plan.unstage, plan.behind, plan.problems) == ((), (), (), {}, {})
     assert plan.serve == {"alpha": release}
 
 
@@ -149,7 +149,8 @@ def test_a_release_that_failed_is_tried_again_when_its_time_comes() -> None:
     observed = Observed(failed={key: Failure("the disk is full", 50)})
     early = decide(desired, observed, now=49)
     assert early.stage == ()
-    assert "the disk is full" in early.problems[0]
+    assert list(early.problems) == [f"alpha {RELEASES[0][:12]}"]
+    assert "the disk is full" in next(iter(early.problems.values()))
     assert wait_until(observed, now=49) == 50
     assert [action.key for action in decide(desired, observed, now=50).stage] == [key]
 
@@ -159,7 +160,9 @@ def test_a_withdrawn_candidate_is_cancelled_and_unstaged() -> None:
     key, other = ("alpha", RELEASES[1]), ("alpha", RELEASES[2])
     plan = decide(Desired(), Observed(staging=frozenset({key}), staged={other: ()}), now=1)
     assert plan.cancel == (key,)
-    assert plan.unstage == ()  # a site without any pointer keeps what it has: the store may have lost it
+    assert [(action.site, action.release) for action in plan.unstage] == [other]
+    plan = decide(Desired(), Observed({"alpha": RELEASES[0]}, {("alpha", RELEASES[0]): (), other: ()}), now=1)
+    assert plan.unstage == ()  # a site that is served and has no pointer keeps all: the store may have lost it
     plan = decide(Desired({"alpha": pointer(None)}), Observed(staged={other: ()}), now=1)
     assert [(action.site, action.release) for action in plan.unstage] == [other]
 
@@ -169,7 +172,7 @@ def test_a_store_that_lost_its_pointers_takes_nothing_off_the_air() -> None:
     key = ("alpha", RELEASES[0])
     plan = decide(Desired(), Observed({"alpha": key[1]}, {key: ("a.test",)}), now=1)
     assert plan.serve == {"alpha": key[1]}
-    assert "no live pointer" in plan.problems[0]
+    assert "no live pointer" in plan.problems["alpha"]
 
 
 def test_a_hostname_moves_between_sites_without_a_gap() -> None:
@@ -180,7 +183,7 @@ def test_a_hostname_moves_between_sites_without_a_gap() -> None:
     observed = Observed({"alpha": old[1]}, {old: ("h.test", "a.test"), other: ("h.test",)})
     plan = decide(desired, observed, now=1)
     assert plan.serve == {"alpha": old[1]}
-    assert plan.problems == ("site beta cannot answer for h.test: site alpha does",)
+    assert plan.problems == {"beta": "site beta cannot answer for h.test: site alpha does"}
     plan = decide(desired, replace(observed, staged={**observed.staged, new: ("a.test",)}), now=1)
     assert plan.serve == {"alpha": new[1], "beta": other[1]}
 

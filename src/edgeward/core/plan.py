@@ -96,7 +96,7 @@ class Plan:
 
     stage: most urgent first. cancel: stagings under way that nobody wants any more. serve: release by site, after the
     switches. purge: orders that can be carried out now. behind: why the edge does not serve what the live pointers
-    say, by site; empty when it does. problems: sentences for the operator.
+    say, by site; empty when it does. problems: sentences for the operator, by a name that stays while a problem lasts.
     """
 
     stage: tuple[Stage, ...] = ()
@@ -106,7 +106,7 @@ class Plan:
     unstage: tuple[Unstage, ...] = ()
     purge: tuple[PurgeOrder, ...] = ()
     behind: Mapping[str, str] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
+    problems: Mapping[str, str] = field(default_factory=dict)
 
 
 def decide(desired: Desired, observed: Observed, *, now: int) -> Plan:
@@ -121,14 +121,14 @@ def decide(desired: Desired, observed: Observed, *, now: int) -> Plan:
     serve, refused = _without_clashes(serve, desired, observed)
     for site, reason in refused.items():
         behind.setdefault(site, reason)
-        problems.append(reason)
-    problems += [
-        f"release {release[:12]} of site {site} cannot be staged: {failure.because}"
-        for (site, release), failure in sorted(observed.failed.items())
+        problems[site] = reason
+    problems |= {
+        f"{site} {release[:12]}": f"release {release[:12]} of site {site} cannot be staged: {failure.because}"
+        for (site, release), failure in observed.failed.items()
         if (site, release) in wanted and (site, release) not in observed.staged
-    ]
+    }
     keep = set(wanted) | set(serve.items()) | set(observed.live.items())
-    keep |= {key for key in observed.staged if key[0] not in desired.live}
+    keep |= {key for key in observed.staged if key[0] in observed.live and key[0] not in desired.live}
     return Plan(
         stage=tuple(
             Stage(desired.releases[key], because)
@@ -148,7 +148,7 @@ def decide(desired: Desired, observed: Observed, *, now: int) -> Plan:
         ),
         purge=tuple(_orders(desired, observed, serve)),
         behind=behind,
-        problems=tuple(problems),
+        problems=problems,
     )
 
 
@@ -201,15 +201,15 @@ def _tainted(desired: Desired, observed: Observed) -> Iterator[tuple[ReleaseKey,
 
 def _targets(
     desired: Desired, observed: Observed, tainted: frozenset[ReleaseKey], *, now: int
-) -> tuple[dict[str, Digest], dict[str, str], list[str]]:
+) -> tuple[dict[str, Digest], dict[str, str], dict[str, str]]:
     """Return what to serve by site, why some sites are behind, and problems; hostnames are not looked at yet."""
     serve = dict(observed.live)
     behind: dict[str, str] = {}
-    problems = [
-        f"site {site} is served from this edge's own disk, but the store has no live pointer for it"
-        for site in sorted(observed.live)
+    problems = {
+        site: f"site {site} is served from this edge's own disk, but the store has no live pointer for it"
+        for site in observed.live
         if site not in desired.live
-    ]
+    }
     for site, pointer in sorted(desired.live.items()):
         release = pointer.release
         if release is None:
@@ -223,19 +223,17 @@ def _targets(
         behind[site] = f"release {release[:12]} of site {site} is live but not yet served here"
         if key in tainted:
             reason = f"release {release[:12]} of site {site} is live but holds what was purged; it is not served here"
-            behind[site] = reason
-            problems.append(reason)
+            behind[site] = problems[site] = reason
         elif key in observed.rejected:
             failure = observed.rejected[key]
-            problems.append(f"release {release[:12]} of site {site} cannot be served: {failure.because}")
+            problems[site] = f"release {release[:12]} of site {site} cannot be served: {failure.because}"
             if key in observed.staged and failure.retry_at <= now:
                 serve[site] = release
         elif key in observed.staged:
             serve[site] = release
         elif key not in desired.releases:
             reason = f"release {release[:12]} of site {site} is live but the store has no record of it"
-            behind[site] = reason
-            problems.append(reason)
+            behind[site] = problems[site] = reason
     return serve, behind, problems
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,13 +12,15 @@ from edgeward.core.digest import parse_digest
 from edgeward.core.fleet import HostClaim, Pointer, PurgeOrder, ReleaseRecord
 from edgeward.core.plan import Desired, ReleaseKey
 from edgeward.edge.conditions import Conditions
-from edgeward.errors import SchemaError, StoreUnavailable
+from edgeward.errors import SchemaError, StoreError, StoreUnavailable
 from edgeward.store.buckets import Bucket, Watch
 from edgeward.store.connection import Store
 
+_LOG = logging.getLogger("edgeward.edge")
 _DEPLOYERS = "deployers"
 """The key in the bucket `fleet` that decides what an edge may serve; the others are for deployers."""
 
+_PAUSE = 1.0
 _DEADLINE = 30.0
 """Seconds after which a wait for the first replay of a bucket is begun again."""
 
@@ -63,10 +66,15 @@ class StoreView:
         return len(self._watches) == len(_FEEDS) and all(watch.current for watch in self._watches.values())
 
     async def follow(self, store: Store) -> None:
-        """Follow the buckets until cancelled, through every loss of the connection. Raises StoreError (in a group)."""
-        async with asyncio.TaskGroup() as group:
-            for name in _FEEDS:
-                group.create_task(self._feed(name, store.bucket(name)), name=f"follow {name}")
+        """Follow the buckets until cancelled, through every loss of the connection."""
+        while True:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for name in _FEEDS:
+                        group.create_task(self._feed(name, store.bucket(name)), name=f"follow {name}")
+            except* StoreError as errors:
+                _LOG.warning("the store cannot be followed, it is tried again: %s", errors.exceptions[0])
+            await asyncio.sleep(_PAUSE)
 
     async def _feed(self, name: str, bucket: Bucket) -> None:
         async with bucket.watch() as watch:

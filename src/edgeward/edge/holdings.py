@@ -18,6 +18,7 @@ from edgeward.core.fleet import PurgeOrder, SiteStatus
 from edgeward.core.plan import ReleaseKey
 from edgeward.core.release import Entry, Manifest
 from edgeward.edge.disk import EdgeDisk, EdgeState, ServedRelease
+from edgeward.edge.threads import to_the_end
 from edgeward.errors import EdgewardError
 from edgeward.serve import tree
 from edgeward.serve.blobs import is_untouched
@@ -42,6 +43,7 @@ class Holdings:
         self._edge = edge
         self._clock = clock
         self._manifests: dict[str, Manifest] = {}
+        self._prepared: set[str] = set()
 
     def load(self) -> Mapping[str, str]:
         """Read what the disk holds; return sentences, by site, about what should be served and cannot be read.
@@ -84,7 +86,9 @@ class Holdings:
             manifest = self._manifests.get(site)
             if manifest is None or manifest.release != release:
                 manifest = await asyncio.to_thread(self.disk.manifest, release)
-            self.disk.prepare_site(site)
+            if site not in self._prepared:
+                self.disk.prepare_site(site)
+                self._prepared.add(site)
             sites.append(ServedSite(manifest, self.disk.tree((site, release)), self.disk.kept(site).path))
         return ServedView(self._edge, tuple(sites))
 
@@ -129,17 +133,21 @@ class Holdings:
         Raises CorruptionError if a blob is missing, DiskError.
         """
         async with self.writing:
-            await asyncio.to_thread(self.disk.save_manifest, manifest.release, packed)
+            await to_the_end(self.disk.save_manifest, manifest.release, packed)
             self.disk.prepare_site(key[0])
-            await asyncio.to_thread(tree.stage, manifest, self.disk.blobs, self.disk.tree(key))
-            self.staged[key] = manifest.settings.hostnames
+            try:
+                await to_the_end(tree.stage, manifest, self.disk.blobs, self.disk.tree(key))
+            finally:
+                # Also when this was cancelled in the last moment: a tree that is there is known.
+                if self.disk.tree(key).exists():
+                    self.staged[key] = manifest.settings.hostnames
         await self.keep(key[0])
 
     async def unstage(self, key: ReleaseKey) -> None:
         """Take the trees of a release away. Its manifest and blobs stay for `sweep` to judge."""
         self.staged.pop(key, None)
         async with self.writing:
-            await asyncio.to_thread(tree.unstage, self.disk.tree(key))
+            await to_the_end(tree.unstage, self.disk.tree(key))
         await self.keep(key[0])
 
     async def keep(self, site: str, *, without: frozenset[Digest] = frozenset()) -> bool:
@@ -152,9 +160,10 @@ class Holdings:
             served = self.state.sites.get(site)
             staged = [release for name, release in sorted(self.staged) if name == site]
             if not staged and served is None:
-                await asyncio.to_thread(self.disk.forget_site, site)
+                self._prepared.discard(site)
+                await to_the_end(self.disk.forget_site, site)
                 return True
-            changed = await asyncio.to_thread(self._keep, site, staged, served, without)
+            changed = await to_the_end(self._keep, site, staged, served, without)
         if served is not None and served.left:
             noted = replace(served, left=tuple(item for item in self.state.sites[site].left if item not in served.left))
             self._save(replace(self.state, sites={**self.state.sites, site: noted}))
@@ -191,7 +200,7 @@ class Holdings:
         if not digests:
             return 0
         async with self.writing:
-            return await asyncio.to_thread(self._mend, digests)
+            return await to_the_end(self._mend, digests)
 
     def _mend(self, digests: frozenset[Digest]) -> int:
         count = 0
@@ -213,7 +222,7 @@ class Holdings:
         Returns how many, and the blobs (with sizes) that must be fetched again for the rest. Raises DiskError.
         """
         async with self.writing:
-            return await asyncio.to_thread(self._restore, key) if key in self.staged else (0, {})
+            return await to_the_end(self._restore, key) if key in self.staged else (0, {})
 
     def _restore(self, key: ReleaseKey) -> tuple[int, dict[Digest, int]]:
         count, unsound, root = 0, dict[Digest, int](), self.disk.tree(key)

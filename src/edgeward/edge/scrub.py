@@ -15,6 +15,7 @@ from edgeward.edge.conditions import Conditions
 from edgeward.edge.holdings import Holdings
 from edgeward.edge.journal import Journal
 from edgeward.edge.stager import Stager
+from edgeward.edge.threads import to_the_end
 from edgeward.errors import CorruptionError, EdgewardError, SchemaError
 
 _LOG = logging.getLogger("edgeward.edge")
@@ -97,7 +98,7 @@ class Scrub:
         try:
             size = blobs.file(digest).stat().st_size
             await asyncio.to_thread(blobs.check, digest)
-        except (CorruptionError, FileNotFoundError) as error:
+        except (CorruptionError, OSError) as error:
             if not blobs.has(digest):
                 return 0  # it was swept or purged since the round began
             await self._judge(digest, str(error))
@@ -112,7 +113,7 @@ class Scrub:
             return
         _LOG.warning("%s; nothing needs it: it is removed", sentence)
         async with self._holdings.writing:
-            await asyncio.to_thread(self._holdings.disk.blobs.remove, digest)
+            await to_the_end(self._holdings.disk.blobs.remove, digest)
 
     async def _found(self, rotten: Mapping[Digest, int], sentence: str) -> None:
         self.progress.found += len(rotten)

@@ -13,9 +13,13 @@ from edgeward.core.fleet import ReleaseRecord
 from edgeward.core.release import Entry, Manifest, unpack_manifest
 from edgeward.edge.holdings import Holdings, assets_of
 from edgeward.edge.signatures import why_not_trusted
+from edgeward.edge.threads import to_the_end
 from edgeward.errors import CorruptionError, DiskError, EdgewardError, NotFoundError, SchemaError
 
 _LOG = logging.getLogger("edgeward.edge")
+_AT_ONCE = 4
+"""Releases that are staged at the same time: a new edge of a fleet with many sites has a thousand before it."""
+
 _ADOPT_BLOBS = 1000
 _ADOPT_BYTES = 64 * 1024 * 1024
 
@@ -35,13 +39,14 @@ class Refused(EdgewardError):
 
 
 class Stager:
-    """Stages one release at a time or several at once; all that it does may be repeated."""
+    """Stages releases, a few at once; all that it does may be repeated."""
 
     def __init__(self, holdings: Holdings, source: BlobSource, *, reserve: int) -> None:
         self._holdings = holdings
         self._disk = holdings.disk
         self._source = source
         self._reserve = reserve
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def stage(
         self, record: ReleaseRecord, *, forbidden: frozenset[Digest], deployers: Deployers | None = None
@@ -54,13 +59,15 @@ class Stager:
         """
         if (reason := why_not_trusted(record, deployers)) is not None:
             raise Refused(reason, site=record.site, release=record.release)
-        packed, manifest = await self._manifest(record)
-        sizes = {variant.digest: variant.size for variant in manifest.blobs()}
-        if taken_out := forbidden & sizes.keys():
-            raise Refused(f"{len(taken_out)} of its blobs were taken down by a purge", digests=sorted(taken_out)[:10])
-        async with self._holdings.pinned(frozenset(sizes)):
-            await self._have(manifest.entries, sizes)
-            await self._holdings.link((record.site, record.release), manifest, packed)
+        async with self._turns:
+            packed, manifest = await self._manifest(record)
+            sizes = {variant.digest: variant.size for variant in manifest.blobs()}
+            if taken_out := forbidden & sizes.keys():
+                refusal = f"{len(taken_out)} of its blobs were taken down by a purge"
+                raise Refused(refusal, digests=sorted(taken_out)[:10])
+            async with self._holdings.pinned(frozenset(sizes)):
+                await self._have(manifest.entries, sizes)
+                await self._holdings.link((record.site, record.release), manifest, packed)
 
     async def stage_assets(self, record: ReleaseRecord) -> None:
         """Have the manifest and the immutable assets' blobs of a release here, and nothing else of it.
@@ -73,7 +80,7 @@ class Stager:
         async with self._holdings.pinned(frozenset(sizes)):
             await self._have(entries, sizes)
             async with self._holdings.writing:
-                await asyncio.to_thread(self._disk.save_manifest, manifest.release, packed)
+                await to_the_end(self._disk.save_manifest, manifest.release, packed)
 
     async def fetch(self, sizes: Mapping[Digest, int]) -> None:
         """Put these blobs into the blob folder, over whatever is there.
@@ -104,7 +111,7 @@ class Stager:
     async def _have(self, entries: Sequence[Entry], sizes: Mapping[Digest, int]) -> None:
         """Make every blob of these entries be here and sound."""
         async with self._holdings.writing:
-            missing = await asyncio.to_thread(self._missing, entries)
+            missing = await to_the_end(self._missing, entries)
         if not missing:
             return
         wanted = {digest: sizes[digest] for digest in missing}
@@ -171,7 +178,7 @@ class Stager:
         if not batch:
             return
         async with self._holdings.writing:
-            unsound = await asyncio.to_thread(self._replace_all, list(batch))
+            unsound = await to_the_end(self._replace_all, list(batch))
         await self._holdings.mend(unsound)
         for digest, _ in batch:
             left.pop(digest, None)

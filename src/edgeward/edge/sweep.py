@@ -8,6 +8,7 @@ from collections.abc import Callable
 from edgeward.core.digest import Digest
 from edgeward.edge.gather import StoreView
 from edgeward.edge.holdings import Holdings
+from edgeward.edge.threads import to_the_end
 from edgeward.errors import EdgewardError
 
 _LOG = logging.getLogger("edgeward.edge")
@@ -70,11 +71,11 @@ class Sweep:
                 if frozenset(self._holdings.disk.manifests()) - before:
                     break
                 batch = [digest for digest in due[start : start + _BATCH] if self._holdings.pins[digest] <= 0]
-                await asyncio.to_thread(self._remove_batch, batch)
+                await to_the_end(self._remove_batch, batch)
             count += len(batch)
         if count:
             async with self._holdings.writing:
-                await asyncio.to_thread(self._holdings.disk.blobs.tidy)
+                await to_the_end(self._holdings.disk.blobs.tidy)
             _LOG.info("swept %d blobs that no retained release needs", count)
         return count
 

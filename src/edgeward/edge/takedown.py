@@ -1,6 +1,5 @@
 """Carrying out a purge order on this edge: trees, kept links, inodes, blobs, manifests and half-fetched files."""
 
-import asyncio
 import logging
 from collections.abc import Mapping
 
@@ -8,6 +7,7 @@ from edgeward.core.digest import Digest
 from edgeward.core.fleet import PurgeOrder
 from edgeward.core.plan import ReleaseKey
 from edgeward.edge.holdings import Holdings
+from edgeward.edge.threads import to_the_end
 from edgeward.errors import CorruptionError, SchemaError
 
 _LOG = logging.getLogger("edgeward.edge")
@@ -25,10 +25,10 @@ async def take_down(
     digests = frozenset(order.digests)
     for key in sorted(tainted):
         await holdings.unstage(key)
-    await asyncio.to_thread(_remove_manifests, order, holdings, digests, created)
+    await to_the_end(_remove_manifests, order, holdings, digests, created)
     await holdings.keep(order.site, without=digests)
     async with holdings.writing:
-        gone = await asyncio.to_thread(_remove_blobs, holdings, digests)
+        gone = await to_the_end(_remove_blobs, holdings, digests)
     _LOG.info("purge %s of site %s: %d blobs are gone from this edge", order.key, order.site, gone)
 
 
