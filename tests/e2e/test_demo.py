@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from demo_ports import ADDRESSES, free_port
 from edgeward.cli.demo_plan import find_nginx
 from waiting import eventually_sync
 
-ADDRESSES = ("127.0.10.1", "127.0.10.2", "127.0.10.3")
 START_SECONDS = 60
 STOP_SECONDS = 40
 
@@ -78,26 +78,13 @@ class Demo:
         return self.process.wait(STOP_SECONDS)
 
 
-def _free_port() -> int:
-    """Return a port that is free on each of the demo's addresses."""
-    for _ in range(100):
-        with socket.socket() as probe:
-            probe.bind((ADDRESSES[0], 0))
-            port = int(probe.getsockname()[1])
-        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            for address in ADDRESSES:
-                stack.enter_context(socket.socket()).bind((address, port))
-            return port
-    raise AssertionError("no free port")
-
-
 @pytest.fixture
 def demo(edgeward, tmp_path) -> Iterator[Callable[..., Demo]]:
     """A function that starts a demo with more arguments and returns when it is ready for people."""
     started: list[Demo] = []
 
     def start(*arguments: str | Path, data: Path | None = None) -> Demo:
-        ports = _free_port(), _free_port(), _free_port()
+        ports = free_port(), free_port(), free_port()
         folder = data or tmp_path / f"demo{len(started)}"
         out, err = tmp_path / f"out{len(started)}", tmp_path / f"err{len(started)}"
         options = ["--http-port", ports[0], "--store-port", ports[1], "--metrics-port", ports[2], "--data", folder]

@@ -10,9 +10,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Group
-from rich.live import Live
-
 from edgeward.cli import demo_screen, views
 from edgeward.cli.demo_fleet import DemoFleet, demo_fleet
 from edgeward.cli.demo_plan import DemoPlan, DemoWishes, plan_demo
@@ -20,7 +17,7 @@ from edgeward.cli.fleets_file import Fleet, FleetChoice
 from edgeward.cli.progress import progress_view
 from edgeward.cli.running import Stopped, run
 from edgeward.cli.session import store_address
-from edgeward.cli.status import status_view
+from edgeward.cli.watching import watch
 from edgeward.errors import DiskError, QuorumError, StoreError
 
 if TYPE_CHECKING:
@@ -75,7 +72,7 @@ async def _run(plan: DemoPlan) -> None:
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(fleet.keep())
-            group.create_task(_watch(store))
+            group.create_task(watch(store))
 
 
 @asynccontextmanager
@@ -129,29 +126,3 @@ async def _push(plan: DemoPlan, store: "Store") -> None:
     for problem in result.warnings:
         views.warn(str(problem))
     views.talk(demo_screen.pushed(result))
-
-
-async def _watch(store: "Store") -> None:
-    """Show the fleet's status until cancelled: a live table on a terminal, else a line whenever something changes."""
-    from edgeward.publish.status import fleet_status
-
-    if views.out.is_terminal:
-        with Live(console=views.out, auto_refresh=False) as live:
-            while True:
-                try:
-                    value = await fleet_status(store)
-                    live.update(Group("", status_view(value, now=int(time.time()))), refresh=True)
-                except StoreError as error:
-                    live.update(Group("", f"the state store does not answer: {error.message}"), refresh=True)
-                await asyncio.sleep(1.0)
-    last: tuple[str, ...] = ()
-    while True:
-        try:
-            lines = demo_screen.status_lines(await fleet_status(store))
-        except StoreError as error:
-            lines = (f"the state store does not answer: {error.message}",)
-        for line in lines:
-            if line not in last:
-                views.show(line)
-        last = lines
-        await asyncio.sleep(0.5)

@@ -15,7 +15,7 @@ from edgeward.cli.figures import count, seconds, short, size
 from edgeward.cli.fleets_file import STORE_VARIABLE, TOKEN_VARIABLE
 from edgeward.cli.grid import Grid
 from edgeward.cli.views import visible
-from edgeward.publish.values import FleetStatus, PushResult
+from edgeward.publish.values import PushResult
 
 
 def opening(plan: DemoPlan, folder: Path, *, kept: bool) -> Text:
@@ -96,17 +96,3 @@ def _things_to_try(plan: DemoPlan, pids: Mapping[str, int | None], call: str) ->
 def _after_kill(plan: DemoPlan, edge: DemoEdge) -> str:
     serves = "nginx serves on" if plan.engine == "nginx" else "it is away"
     return f"{edge.location}'s agent dies, {serves}; back in {RESTART_SECONDS:.0f} s"
-
-
-def status_lines(value: FleetStatus) -> tuple[str, ...]:
-    """The fleet's status as plain lines, without ages, so that a line changes only when something did."""
-    lines = []
-    for line in value.edges:
-        state, _ = tables.edge_state(line)
-        lines.append(f"edge {visible(line.edge)}: {state}")
-        lines += [
-            f"edge {visible(line.edge)}: {visible(text)}" for text in (line.status.problems if line.status else ())
-        ]
-        for name, held in sorted(line.status.sites.items()) if line.status else ():
-            lines.append(f"edge {visible(line.edge)}: {visible(name)} {short(held.live)} is live")
-    return tuple(lines)
