@@ -1,7 +1,7 @@
 """Parser of `_headers`: every line of SITE-FORMAT section 4 that is decided when the file is read."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeward.core.headers import COMPUTED, parse_headers
@@ -186,6 +186,19 @@ FILES = st.lists(st.lists(WORDS.map(str.encode) | st.binary(max_size=6), max_siz
 @given(st.binary(max_size=200) | FILES.map(b"\n".join))
 def test_any_bytes(data):
     """Whatever the bytes, the result is blocks or InputError, never another exception, and lines are in the file."""
+    refuse_or_parse(data)
+
+
+@pytest.mark.long
+@settings(max_examples=20_000)
+@given(st.binary(max_size=400) | FILES.map(b"\n".join))
+def test_any_bytes_at_length(data):
+    """The same for many more files."""
+    refuse_or_parse(data)
+
+
+def refuse_or_parse(data):
+    """Blocks or InputError, nothing else; lines are within the file."""
     try:
         lines = [block.line for block in parse_headers(data)]
     except InputError as error:

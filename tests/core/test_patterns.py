@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeward.core.paths import encode_path
@@ -146,8 +146,20 @@ def test_canonical_text_is_stable(text):
 @given(patterns(), PATH, st.booleans())
 def test_encoded_and_decoded_agree(text, path, slash):
     """Over any normalised path, the decoded and the encoded form of a pattern match alike and bind the same."""
+    check_agreement(text, path + "/" if slash and path != "/" else path)
+
+
+@pytest.mark.long
+@settings(max_examples=20_000)
+@given(patterns(), PATH, st.booleans())
+def test_encoded_and_decoded_agree_at_length(text, path, slash):
+    """The same for many more patterns and paths."""
+    check_agreement(text, path + "/" if slash and path != "/" else path)
+
+
+def check_agreement(text, path):
+    """Both forms of the regex match, or neither."""
     pattern = compile_pattern(text)
-    path = path + "/" if slash and path != "/" else path
     plain, encoded = pattern.match(path), pattern.match(encode_path(path), encoded=True)
     assert (encoded is None) == (plain is None)
     if plain is not None:

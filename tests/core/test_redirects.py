@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeward.core.redirects import parse_redirects
@@ -407,3 +407,36 @@ def test_lines_are_judged_by_themselves(data):
     moved_good, moved_bad = judged(b"# comment\n" + data)
     assert moved_good == [line + 1 for line in good]
     assert moved_bad == [(line + 1, message) for line, message in bad]
+
+
+@pytest.mark.long
+@settings(max_examples=20_000)
+@given(st.one_of(st.binary(max_size=400), FILES))
+def test_any_bytes_at_length(data):
+    """The same for many more files."""
+    refuse_or_parse(data)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "/blog/{n} /new/{n}",
+        "/c{n} /c{m} 301!",
+        "/x id={n} /y",
+        "/:a/p{n} /:a/q{n} 301!",
+        "/p{n}/* /p{m}/:splat 301!",
+        "/x /y{n} Cookie=c{n}",
+    ],
+)
+def test_ten_thousand_rules_are_compared_by_index(line):
+    """10,000 rules alike are read without giving up on the comparison of each with all others."""
+    text = "\n".join(line.format(n=number, m=number + 1) for number in range(10_000))
+    found, warned = parse_redirects(text.encode(), hostnames=HOSTS)
+    assert (len(found), warned) == (10_000, ())
+
+
+def test_rules_too_much_alike_to_compare():
+    """Where comparing would take too long, the search for rules that never match ends, and says so."""
+    text = "\n".join(f"/x a=1 b={number} /y" for number in range(10_000))
+    ((_, message),) = warnings(text)
+    assert message == "so many rules are alike that the search for those that never match ended"

@@ -1,7 +1,7 @@
 """Parser of `edgeward.toml`: every line of SITE-FORMAT section 8."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeward.core.site import ProjectFile, SiteSettings
@@ -249,9 +249,25 @@ PIECES = st.sampled_from(
 )
 
 
-@given(st.text(max_size=60) | st.lists(PIECES, max_size=20).map("".join) | st.binary(max_size=60))
+TEXTS = st.text(max_size=60) | st.lists(PIECES, max_size=20).map("".join) | st.binary(max_size=60)
+
+
+@given(TEXTS)
 def test_any_text(text):
     """Whatever the text, the result is a project file or InputError with lines that exist, never another exception."""
+    refuse_or_parse(text)
+
+
+@pytest.mark.long
+@settings(max_examples=20_000)
+@given(TEXTS)
+def test_any_text_at_length(text):
+    """The same for many more texts."""
+    refuse_or_parse(text)
+
+
+def refuse_or_parse(text):
+    """A project file or InputError, nothing else; lines are within the file."""
     lines = [0]
     try:
         parse_project_file(text)
