@@ -22,6 +22,10 @@ __all__ = ["Bucket", "Versioned", "Watch", "removed"]
 OPERATION: Final = "KV-Operation"
 MARKER: Final = "Nats-Marker-Reason"
 ROLLUP: Final = "Nats-Rollup"
+MESSAGE_TTL: Final = "Nats-TTL"
+
+MARK_SECONDS: Final = 86_400
+"""How long the mark of a deletion stays: watchers that were away for longer read the bucket anew in any case."""
 
 _KEY: Final = re.compile(r"[-/_=.a-zA-Z0-9]+\Z")
 _MAX_KEY: Final = 1024
@@ -75,7 +79,7 @@ class Bucket:
 
         revision: raise ConflictError unless the value has it.
         """
-        headers = {OPERATION: "PURGE", ROLLUP: "sub"}
+        headers = {OPERATION: "PURGE", ROLLUP: "sub", MESSAGE_TTL: f"{self.layout.ttl or MARK_SECONDS}s"}
         if revision is not None:
             headers[EXPECTED_SEQUENCE] = str(revision)
         await self._write(key, b"", headers, f"delete {self._say(key)}", deadline)

@@ -14,8 +14,11 @@ from edgeward.store.jetstream import JetStream
 from edgeward.store.layout import BLOBS, chunk_subject, chunks
 from edgeward.store.replay import Interrupted, open_replay
 
-_FEW: Final = 2_000
-"""Up to so many digests are asked for one by one: about 15,000 a second, whatever else is stored."""
+_FEW: Final = 500
+"""Up to so many digests are asked for one by one in any case: about 15,000 a second, whatever else is stored."""
+
+_LISTED_FOR_ONE: Final = 20
+"""In the time in which one digest is asked for, so many subjects are listed."""
 
 _AT_ONCE: Final = 64
 _SUBJECT: Final = re.compile(r"blob\.([0-9a-f]{64})\.[0-9]+\Z")
@@ -31,7 +34,7 @@ class StoredBlob:
 
 async def present(jetstream: JetStream, sizes: Mapping[Digest, int], patience: float) -> frozenset[Digest]:
     """Return those of the digests of which every chunk is stored. Raises StoreUnavailable."""
-    if len(sizes) <= _FEW:
+    if len(sizes) <= _FEW or len(sizes) * _LISTED_FOR_ONE < await _count(jetstream, patience):
         subjects = await _subjects_of(jetstream, list(sizes), patience)
     else:
         subjects = await _all_subjects(jetstream, patience)
@@ -57,6 +60,11 @@ async def _subjects_of(jetstream: JetStream, digests: Sequence[Digest], patience
     except ExceptionGroup as error:
         raise first_of(error) from None
     return found
+
+
+async def _count(jetstream: JetStream, patience: float) -> int:
+    answer = await jetstream.info(BLOBS, what="ask how many blobs are stored", deadline=patience)
+    return int(answer["state"].get("num_subjects", 0))
 
 
 async def _all_subjects(jetstream: JetStream, patience: float) -> set[str]:

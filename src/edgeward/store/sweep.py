@@ -3,7 +3,7 @@
 Write, then check: a push writes its intent and then waits while the sweep's lease exists; the sweep takes its lease and
 then gives up if there is an intent. So whatever the interleaving, one of the two sees the other, and a blob that a push
 has been told is present stays until that push is over. The lease is looked at again before every batch of deletions,
-and the grace period covers a sweep that was held up between that look and the deletion.
+and before any deletion if the last look is a while ago: a sweep that was stopped in between finds its lease lost.
 """
 
 import asyncio
@@ -27,7 +27,11 @@ LEASE: Final = "sweep"
 """Key of the lease in the bucket `leases`."""
 
 _BATCH: Final = 200
+_LONGEST: Final = 30.0
+"""Seconds after which a sweep leaves the rest to the next one: pushes wait while it holds the lease."""
+
 _DEFAULT_DAYS: Final = 7
+_DEFAULT_TTL: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +59,21 @@ class _Lease:
         self._value = value
         self._revision = revision
         self._changing = asyncio.Lock()
+        self._renewed = asyncio.get_running_loop().time()
+
+    async def ensure(self) -> None:
+        """Renew the lease if that is a while ago: this process may have been stopped in between. Raises as `check`."""
+        ttl = self._bucket.layout.ttl or _DEFAULT_TTL
+        if asyncio.get_running_loop().time() - self._renewed > ttl / 3:
+            await self.check()
 
     async def check(self) -> None:
         """Renew the lease; raises _LeaseLost if it ran out or is somebody else's. Raises StoreUnavailable."""
         async with self._changing:
             try:
+                now = asyncio.get_running_loop().time()
                 self._revision = await self._bucket.update(LEASE, self._value, self._revision)
+                self._renewed = now
             except ConflictError as error:
                 raise _LeaseLost from error
 
@@ -75,7 +88,10 @@ class _Lease:
         """Delete the lease if it is still ours."""
         async with self._changing:
             with suppress(StoreError, ConflictError):
-                await self._bucket.delete(LEASE, self._revision)
+                # By its value: a renewal may have been cut off after it was stored.
+                stored = await self._bucket.get(LEASE)
+                if stored is not None and stored.value == self._value:
+                    await self._bucket.delete(LEASE, stored.revision)
 
 
 async def sweep(store: Store, *, now: int, by: str, policy: Policy | None = None) -> SweepResult:
@@ -84,18 +100,20 @@ async def sweep(store: Store, *, now: int, by: str, policy: Policy | None = None
     Raises StoreUnavailable, SchemaError (a record of an unknown schema: nothing is deleted then).
     """
     policy = policy or Policy()
+    # Manifests never change, so they are read beforehand: pushes wait while the lease is held.
+    contents = await _read_contents(store, _records(await store.releases.values()), {})
     value = canonical_bytes({"schema": [1, 0], "by": by, "at": now, "id": secrets.token_hex(8)})
     try:
         revision = await store.leases.create(LEASE, value)
     except ConflictError:
         return SweepResult((), 0, 0, "nothing was done: another sweep is under way")
     lease = _Lease(store.leases, value, revision)
-    async with _held(lease, (store.leases.layout.ttl or 30) / 4):
+    async with _held(lease, (store.leases.layout.ttl or _DEFAULT_TTL) / 4):
         intents = await store.pushes.keys()
         if intents:
             return SweepResult((), 0, 0, f"nothing was done: {len(intents)} pushes are under way")
         try:
-            return await _sweep(store, lease, now, policy)
+            return await _sweep(store, lease, contents, now, policy)
         except _LeaseLost:
             return SweepResult((), 0, 0, "it was stopped half-way: its lease ran out")
 
@@ -120,10 +138,13 @@ class _Contents:
     blobs: frozenset[Digest]
 
 
-async def _sweep(store: Store, lease: _Lease, now: int, policy: Policy) -> SweepResult:
+async def _sweep(
+    store: Store, lease: _Lease, read: Mapping[Digest, _Contents], now: int, policy: Policy
+) -> SweepResult:
+    until = asyncio.get_running_loop().time() + _LONGEST
     stored = await store.releases.values()
-    records = [ReleaseRecord.from_bytes(item.value) for item in stored.values()]
-    contents = await _read_contents(store, records)
+    records = _records(stored)
+    contents = await _read_contents(store, records, read)
     retentions = await _retentions(store, records, contents, now, policy)
     kept = [item.record for retention in retentions for item in retention.kept]
     gone = [record for retention in retentions for record in retention.gone]
@@ -138,11 +159,22 @@ async def _sweep(store: Store, lease: _Lease, now: int, policy: Policy) -> Sweep
     needed: set[Digest] = {record.manifest for record in kept}
     needed.update(*(contents[record.release].blobs for record in kept))
     verdict = unneeded_blobs(puts, needed, now=now, policy=policy)
+    because = verdict.because
+    deleted: list[Digest] = []
     for start in range(0, len(verdict.delete), _BATCH):
+        if asyncio.get_running_loop().time() > until:
+            because += f"; {len(verdict.delete) - start} more are left to the next sweep, so that pushes need not wait"
+            break
         await lease.check()
-        await store.blobs.delete(verdict.delete[start : start + _BATCH], erase=False)
-    size = sum(blobs[digest].size for digest in verdict.delete)
-    return SweepResult(removed, len(verdict.delete), size, verdict.because)
+        for digest in verdict.delete[start : start + _BATCH]:
+            await lease.ensure()
+            await store.blobs.delete([digest], erase=False)
+            deleted.append(digest)
+    return SweepResult(removed, len(deleted), sum(blobs[digest].size for digest in deleted), because)
+
+
+def _records(stored: Mapping[str, Versioned]) -> list[ReleaseRecord]:
+    return [ReleaseRecord.from_bytes(item.value) for item in stored.values()]
 
 
 async def _retentions(
@@ -173,12 +205,17 @@ async def _retentions(
     return found
 
 
-async def _read_contents(store: Store, records: Iterable[ReleaseRecord]) -> Mapping[Digest, _Contents]:
-    """Return the contents of every release whose manifest can be read."""
+async def _read_contents(
+    store: Store, records: Iterable[ReleaseRecord], read: Mapping[Digest, _Contents]
+) -> Mapping[Digest, _Contents]:
+    """Return the contents of every release whose manifest can be read; `read`: those that have been read already."""
     found: dict[Digest, _Contents] = {}
     # Releases of one site share most of their blobs: one string for each digest.
     known: dict[Digest, Digest] = {}
     for record in records:
+        if record.release in read:
+            found[record.release] = read[record.release]
+            continue
         with suppress(NotFoundError, CorruptionError):
             packed = await store.blobs.read(record.manifest, record.manifest_size)
             manifest = await asyncio.to_thread(unpack_manifest, packed, record.release)
