@@ -7,7 +7,7 @@ order in which they are asked, so that 10,000 of them are compared with the few 
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from edgeward.core.patterns import Segment, compile_pattern
@@ -30,11 +30,11 @@ def in_order(rules: Sequence[RedirectRule]) -> list[RedirectRule]:
 def never_matching(rules: Sequence[RedirectRule]) -> list[tuple[int, str]]:
     """Return (line, sentence) for each rule that duplicates an earlier one or can never match, sorted by line."""
     findings: list[tuple[int, str]] = []
-    first: dict[RedirectRule, int] = {}
+    first: dict[tuple[object, ...], int] = {}
     root = _Node()
     steps = 0
     for rule in in_order(rules):
-        plain = replace(rule, line=0)
+        plain = (rule.source, rule.target, rule.status, rule.force, rule.host, rule.params, rule.conditions)
         if plain in first:
             findings.append((rule.line, f"an exact duplicate of line {first[plain]}"))
             continue

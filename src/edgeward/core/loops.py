@@ -7,7 +7,7 @@ wherever it is not certain.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -87,20 +87,22 @@ def certain_loops(
     *,
     alias_mode: AliasMode | None = None,
     may_be_entry: MayBeEntry | None = None,
+    idle: Collection[int] | None = None,
 ) -> list[tuple[int, str]]:
     """Return (line, sentence) for each loop, once, at the first of its lines; sorted by line.
 
     hostnames: at least one, the canonical one first. alias_mode None: not known, so no way leads over an alias.
     may_be_entry None: the entries are not known, so only rules with `!`, which entries do not shadow, and rules that
-    lead to the very same request are certain.
+    lead to the very same request are certain. idle: lines of rules that never match, None = to be found here.
     """
+    if idle is None:
+        idle = {line for line, _ in never_matching(rules)}
     search = _search(rules, hostnames, alias_mode, may_be_entry)
-    dead = {line for line, _ in never_matching(rules)}
     found: dict[frozenset[int], list[int]] = {}
     looping: set[int] = set()
     for index, rule in enumerate(rules):
         on_alias = alias_mode == "redirect" and rule.host not in {None, hostnames[0]}
-        if index in looping or rule.status not in REDIRECT_STATUSES or rule.line in dead or on_alias:
+        if index in looping or rule.status not in REDIRECT_STATUSES or rule.line in idle or on_alias:
             continue
         cycle = _follow(search, index)
         if cycle:

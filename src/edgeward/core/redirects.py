@@ -69,9 +69,11 @@ def parse_redirects(
             findings.add(number, message)
         if rule is not None:
             rules.append(rule)
-    findings.problems.extend(Problem(file, line, message) for line, message in certain_loops(rules, hostnames))
+    idle = never_matching(rules)
+    for line, message in certain_loops(rules, hostnames, idle={line for line, _ in idle}):
+        findings.add(line, message)
     findings.raise_if_any()
-    return tuple(rules), tuple(Problem(file, line, message) for line, message in never_matching(rules))
+    return tuple(rules), tuple(Problem(file, line, message) for line, message in idle)
 
 
 @dataclass(slots=True)
