@@ -1,6 +1,7 @@
 """Nasty sites and nasty requests out of a seed: the same seed gives the same ones on every machine."""
 
 import random
+import re
 from collections.abc import Callable
 
 from conformance.sites import Built, Site, build
@@ -115,7 +116,8 @@ class Maker:
                 + pick.choice(names)
                 + pick.choice((".0a1b2c3d.js", "-9f8e7d6c5b.css", ".abcdef12.woff2"))
             )
-            if path not in files:
+            path = pick.choice((path, path, path, pick.choice(list(files))))
+            if not any(path.startswith(f"{other}/") or other.startswith(f"{path}/") for other in kept):
                 kept[path] = f"kept {path}\n".encode() * 30
         return kept
 
@@ -146,7 +148,18 @@ class Maker:
         return "/" + "/".join(parts) + pick.choice(("", "", "/")), bound
 
     def _rules(self, names: tuple[str, ...], sources: list[str], hosts: tuple[str, ...]) -> str:
-        lines = [self._rule(names, sources, hosts) for _ in range(self.random.choice((0, 2, 5, 12, 30)))]
+        pick = self.random
+        lines = [self._rule(names, sources, hosts) for _ in range(pick.choice((0, 2, 5, 12, 30)))]
+        if pick.random() < 0.3:
+            # So many that an engine looks them up by path, some that differ in nothing but case.
+            for _ in range(pick.randint(9, 40)):
+                source, _ = self._pattern(names, sources)
+                source = re.sub(r"/:\w+|/\*", f"/{pick.choice(('p', 'P', 'about', 'ABOUT'))}", source)
+                target = self._target(names, sources, [], page=False)
+                lines.append(
+                    f"{source} {target} {pick.choice((301, 302, 410, 200, 404))}{pick.choice(('', '', '', '!'))}"
+                )
+            pick.shuffle(lines)
         return _accepted(lines, lambda text: parse_redirects(text, hostnames=hosts))
 
     def _rule(self, names: tuple[str, ...], sources: list[str], hosts: tuple[str, ...]) -> str:
@@ -302,6 +315,8 @@ class Maker:
             fields.append(("Accept-Language", pick.choice(LANGUAGES)))
         if pick.random() < 0.3:
             fields.append(("Cookie", pick.choice(COOKIES)))
+            if pick.random() < 0.2:
+                fields.append(("Cookie", pick.choice(COOKIES)))
         if pick.random() < 0.5:
             answer = resolve(view, Request("GET", request.host, request.target, tuple(fields)))
             fields += self._conditions(answer.field("etag") or '"0-0"', answer.field("last-modified") or "never")

@@ -69,6 +69,8 @@ class Wire:
         self._timeout = timeout
         self._socket: socket.socket | None = None
         self._buffer = bytearray()
+        self.began = False
+        """Whether a byte came back since the last `send`."""
 
     def ask(self, ask: Ask) -> Got:
         """Send one request and read its response; once more on a new connection if a reused one was closed."""
@@ -83,12 +85,29 @@ class Wire:
         self.send(ask.to_bytes())
         return self.read(head=ask.method == "HEAD")
 
-    def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return self._socket is not None
+
+    def open(self) -> None:
+        """Connect, and send nothing."""
         if self._socket is None:
             self._socket = socket.create_connection(self._address, timeout=self._timeout)
             self._buffer = bytearray()
+
+    def send(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        self.open()
+        self.began = False
+        assert self._socket is not None
         self._socket.sendall(data)
+
+    def first(self) -> bytes:
+        """Wait for the first byte of a response and return it; `read` still gets it."""
+        while not self._buffer:
+            self._more()
+        return bytes(self._buffer[:1])
 
     def read(self, *, head: bool = False) -> Got:
         """Read one response. head: it answers HEAD and has no body. Raises EOFError if there is none."""
@@ -149,6 +168,7 @@ class Wire:
         data = self._socket.recv(1 << 16)
         if not data:
             raise EOFError("the server closed the connection")
+        self.began = True
         self._buffer += data
 
     def close(self) -> None:
