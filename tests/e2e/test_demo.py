@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from demo_ports import ADDRESSES, free_port
-from edgeward.cli.demo_plan import find_nginx
+from edgeward.serve.nginx.installed import find_nginx
 from waiting import eventually_sync
 
 START_SECONDS = 60

@@ -5,8 +5,6 @@ Pure but for the look at which addresses and ports this machine can give.
 
 import errno
 import json
-import os
-import shutil
 import socket
 import sys
 from dataclasses import dataclass
@@ -15,12 +13,11 @@ from typing import Literal
 
 from edgeward.cli.project import Project, load_project, slug
 from edgeward.errors import EngineMissing, InputError, ServeError
+from edgeward.serve.nginx.installed import find_nginx
 
 LOCATIONS = ("FRA", "IAD", "SYD", "SIN", "GRU", "NRT", "JNB", "LHR", "SFO")
 EngineChoice = Literal["auto", "nginx", "preview"]
 HOSTNAMES = ("www.example.test", "example.test")
-
-_NGINX_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/opt/homebrew/bin", "/usr/local/bin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +156,6 @@ def edge_toml(plan: DemoPlan, edge: DemoEdge) -> str:
     if first:
         lines += ["", "[state]", f"listen = {_toml(edge.address)}", f"port = {plan.store_port}"]
     return "\n".join([*lines, ""])
-
-
-def find_nginx() -> Path | None:
-    """Return the nginx of this machine, None if there is none."""
-    search = os.pathsep.join([os.environ.get("PATH", os.defpath), *_NGINX_FOLDERS])
-    found = shutil.which("nginx", path=search)
-    return Path(found) if found else None
 
 
 def _choose_engine(wanted: EngineChoice) -> tuple[Literal["nginx", "preview"], str | None]:

@@ -56,8 +56,15 @@ def _data_folder(wanted: Path | None) -> Iterator[Path]:
         raise DiskError(f"no folder for the demo's data: {error}", hint="--data DIR") from error
     try:
         yield folder
-    finally:
+    except Exception:
+        # What the edges said of their end is in there.
+        if not any(folder.glob("*/agent.log")):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _run(plan: DemoPlan) -> None:

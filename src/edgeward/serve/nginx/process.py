@@ -20,6 +20,7 @@ from typing import Final
 from edgeward.errors import ConfigRejected, EngineMissing, ServeError
 from edgeward.serve.engine import ServedView
 from edgeward.serve.nginx.folders import length, machine_of, prepare, rotate, tail, write_config
+from edgeward.serve.nginx.installed import find_nginx
 from edgeward.serve.nginx.processes import Process, children_of, find_master, send, workers_of
 from edgeward.serve.nginx.render import (
     ACCESS_LOG,
@@ -55,7 +56,7 @@ class NginxEngine:
     name = "nginx"
 
     def __init__(self, settings: NginxSettings) -> None:
-        program = shutil.which(settings.program)
+        program = find_nginx(settings.program)
         if program is None:
             raise EngineMissing(
                 f"{settings.program} is not installed", hint="apt-get install nginx, or use the preview engine"
@@ -153,7 +154,11 @@ class NginxEngine:
         assert self._machine is not None
         self._tried = max(self._tried, self._generation) + 1
         file = self._path(CONFIG + ".next")
-        write_config(file, render(view, self._settings, self._machine, self._tried))
+        try:
+            text = render(view, self._settings, self._machine, self._tried)
+        except ValueError as error:
+            raise ConfigRejected(f"the releases of {len(view.sites)} sites cannot be told to nginx: {error}") from error
+        write_config(file, text)
         code, output = await self._run("-t", "-q", "-c", str(file))
         if code != 0:
             raise ConfigRejected(
@@ -217,7 +222,7 @@ class NginxEngine:
                 if all(pid not in now or now[pid].is_ending for pid in pids):
                     return
             said = tail(self._path(ERROR_LOG), log_start)
-            if "[emerg]" in said:
+            if _has_given_up(said):
                 raise ServeError(f"nginx does not switch: {_first_error(said)}", log=said)
             if self._master() is None:
                 raise ServeError("nginx ended during a switch", log=said)
@@ -308,6 +313,12 @@ async def _until(holds: Callable[[], bool], seconds: float) -> None:
 def _environment() -> dict[str, str]:
     """Environment of nginx: nothing of the agent's. nginx writes its processes' titles over it, so it has a length."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "EDGEWARD": "room for the titles of processes"}
+
+
+def _has_given_up(said: str) -> bool:
+    """Whether nginx's log says that a switch has failed. An address that is taken is tried five times before that."""
+    errors = [line for line in said.splitlines() if "[emerg]" in line]
+    return any("bind()" not in line or "still could not bind()" in line for line in errors)
 
 
 def _first_error(output: str) -> str:
