@@ -12,7 +12,7 @@ from edgeward.core.pages import PAGES
 from edgeward.core.resolve import ALLOW
 from edgeward.core.rulebook import RuleClass
 from edgeward.serve.nginx.fields import Dress, add_header, plain_lines
-from edgeward.serve.nginx.quote import Value, literal, token, value, variable
+from edgeward.serve.nginx.quote import Value, literal, value, variable
 
 INTERNAL: Final = "/.well-known/edgeward/-"
 """Where error pages are for nginx itself; below a path that no site can have."""
@@ -88,7 +88,7 @@ def front(plan: Plan) -> list[str]:
     """Return the locations of the server that clients reach."""
     look = [
         "root $ew_root;",
-        f"if (-f {token(plan.retired)}) {{ return 593; }}  # a later generation serves: it answers",
+        f"if (-f {value(literal(plan.retired))}) {{ return 593; }}  # a later generation serves: it answers",
         'set $ew_gate "$ew_host$ew_read$ew_target$ew_conditional";',
         "if ($ew_gate) { return 590; }",
         *_ask(plan, "forced"),
@@ -211,7 +211,7 @@ def _answers(plan: Plan) -> list[str]:
 
 def _built_in(plan: Plan) -> list[str]:
     """Return the locations of built-in pages: dressed by `_headers`, or plain."""
-    root = f"root {token(plan.pages)};"
+    root = f"root {value(literal(plan.pages))};"
     made: list[str] = []
     for status in (404, 410, 451):
         made += block(
@@ -229,7 +229,7 @@ def _built_in(plan: Plan) -> list[str]:
         lines = [
             "internal;",
             first,
-            f"alias {token(plan.pages + '/')};",
+            f"alias {value(literal(plan.pages + '/'))};",
             *_own_types(plan),
             *plain_lines(plan.edge, release),
             _VALIDATED,
@@ -306,7 +306,7 @@ def _reserved(plan: Plan) -> list[str]:
     """Return the locations that every edge answers itself, for any Host."""
     opening = ["if ($ew_altered) { return 590; }", 'if ($ew_read ~ "[om]") { return 405; }', *_anonymous_errors()]
     own = ["types { }", "open_file_cache off;", *plain_lines(plan.edge, literal("-"))]
-    health = [f"alias {token(plan.health)};", "default_type application/json;"]
+    health = [f"alias {value(literal(plan.health))};", "default_type application/json;"]
     made = block(f"location = {RESERVED[1]}health", *opening, *health, *own)
     if plan.challenges is not None:
         proof = [f"alias {value(Value(literal(plan.challenges + '/') + '$ew_proof'))};", "default_type text/plain;"]

@@ -134,8 +134,8 @@ def _main(settings: NginxSettings, machine: Machine) -> list[str]:
         f"worker_processes {workers};",
         f"worker_rlimit_nofile {machine.files};",
         f"worker_shutdown_timeout {settings.shutdown_seconds}s;",
-        f"pid {token(str(settings.folder / PID))};",
-        f"error_log {token(str(settings.folder / ERROR_LOG))} warn;",
+        f"pid {PID};",
+        f"error_log {ERROR_LOG} warn;",
         "pcre_jit on;",
     ]
     if machine.user is not None:
@@ -144,11 +144,10 @@ def _main(settings: NginxSettings, machine: Machine) -> list[str]:
 
 
 def _http(settings: NginxSettings, machine: Machine) -> list[str]:
-    folder = settings.folder
-    temporary = [f"{name}_temp_path {token(str(folder / 'temp' / name))};" for name in _TEMPORARY]
+    temporary = [f"{name}_temp_path temp/{name};" for name in _TEMPORARY]
     log = "access_log off;"
     if settings.access_log:
-        log = f"access_log {token(str(folder / ACCESS_LOG))} edgeward buffer=64k flush=1s;"
+        log = f"access_log {ACCESS_LOG} edgeward buffer=64k flush=1s;"
     return [
         *temporary,
         *type_lines(),
