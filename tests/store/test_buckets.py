@@ -5,10 +5,12 @@ import asyncio
 import pytest
 
 from edgeward.errors import ConflictError, StoreError, StoreUnavailable
+from edgeward.store import buckets as buckets_module
 from edgeward.store.buckets import Versioned
 from edgeward.store.connection import Store, open_store
 from edgeward.store.jetstream import MESSAGE_ID
 from edgeward.store.link import StoreAddress
+from waiting import eventually
 
 
 async def test_a_value_comes_back_with_the_revision_it_was_stored_under(store: Store):
@@ -186,3 +188,18 @@ async def test_the_layout_may_be_made_again_and_by_many_at_once(store: Store):
     await asyncio.gather(*(store.ensure_layout() for _ in range(4)))
     assert await store.live.keys() == ("docs",)
     assert (await store.jetstream.info("blobs", what="test"))["config"]["max_bytes"] == before > 0
+
+
+async def test_the_mark_of_a_deletion_goes_too(store: Store, monkeypatch):
+    """Marks of deleted keys do not pile up: they have a time to live, and the key can be created again after it."""
+    monkeypatch.setattr(buckets_module, "MARK_SECONDS", 1)
+    await store.hosts.create("a.test", b"1")
+    await store.hosts.put("b.test", b"1")
+    await store.hosts.delete("a.test")
+
+    async def only_one_message() -> bool:
+        return (await store.jetstream.info(store.hosts.layout.stream, what="test"))["state"]["messages"] == 1
+
+    await eventually(only_one_message)
+    assert await store.hosts.keys() == ("b.test",)
+    await store.hosts.create("a.test", b"2")
