@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeward.core.assets import is_immutable
@@ -26,6 +26,20 @@ from edgeward.serve.engine import ServedSite, ServedView
 from edgeward.serve.kept import KeptAsset
 
 _DAY = 86_400
+_REMEMBERED = 8
+"""Releases whose immutable assets are kept in memory: to find them in a large manifest takes a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Assets:
+    """The immutable assets of one release, and how many days they are kept after it has left."""
+
+    entries: tuple[Entry, ...]
+    keep_days: int
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "_Assets":
+        return cls(tuple(assets_of(manifest)), manifest.settings.keep_assets_days)
 
 
 class Holdings:
@@ -43,7 +57,12 @@ class Holdings:
         self._edge = edge
         self._clock = clock
         self._manifests: dict[str, Manifest] = {}
+        self._fresh: dict[ReleaseKey, Manifest] = {}
+        """Manifests of releases that were staged and not served yet: the next view needs them."""
+        self._assets: dict[Digest, _Assets] = {}
+        """What `keep` needs of each release that it looked at: reading a large manifest anew takes its time."""
         self._prepared: set[str] = set()
+        self._assets: dict[Digest, tuple[Entry, ...]] = {}
 
     def load(self) -> Mapping[str, str]:
         """Read what the disk holds; return sentences, by site, about what should be served and cannot be read.
@@ -85,7 +104,7 @@ class Holdings:
         for site, release in sorted(serve.items()):
             manifest = self._manifests.get(site)
             if manifest is None or manifest.release != release:
-                manifest = await asyncio.to_thread(self.disk.manifest, release)
+                manifest = self._fresh.get((site, release)) or await asyncio.to_thread(self.disk.manifest, release)
             if site not in self._prepared:
                 self.disk.prepare_site(site)
                 self._prepared.add(site)
@@ -106,6 +125,8 @@ class Holdings:
                 known = ServedRelease(release, now, left)
             sites[name] = known
         self._manifests = {served.manifest.settings.name: served.manifest for served in view.sites}
+        for served in view.sites:
+            self._fresh.pop((served.manifest.settings.name, served.manifest.release), None)
         self._save(replace(self.state, sites=sites))
 
     def has_noted(self, site: str, release: Digest) -> bool:
@@ -137,15 +158,19 @@ class Holdings:
             self.disk.prepare_site(key[0])
             try:
                 await to_the_end(tree.stage, manifest, self.disk.blobs, self.disk.tree(key))
+                self._assets[key[1]] = await asyncio.to_thread(lambda: tuple(assets_of(manifest)))
             finally:
                 # Also when this was cancelled in the last moment: a tree that is there is known.
                 if self.disk.tree(key).exists():
                     self.staged[key] = manifest.settings.hostnames
+                    self._fresh[key] = manifest
+                    self._assets[key[1]] = _Assets.of(manifest)
         await self.keep(key[0])
 
     async def unstage(self, key: ReleaseKey) -> None:
         """Take the trees of a release away. Its manifest and blobs stay for `sweep` to judge."""
         self.staged.pop(key, None)
+        self._fresh.pop(key, None)
         async with self.writing:
             await to_the_end(tree.unstage, self.disk.tree(key))
         await self.keep(key[0])
@@ -176,21 +201,38 @@ class Holdings:
         wanted = {path: asset for path, asset in before.items() if asset.until is not None and asset.until > now}
         live = None if served is None else served.release
         for release in sorted(staged, key=lambda release: release == live):
-            for entry in assets_of(self.disk.manifest(release)):
+            for entry in self._assets_in(release):
                 known = wanted.get(entry.path)
                 wanted[entry.path] = KeptAsset(entry, known.until if known else None)
         for release, at in () if served is None else served.left:
             if self.disk.has_manifest(release):
-                manifest = self.disk.manifest(release)
-                until = at + manifest.settings.keep_assets_days * _DAY
-                for entry in assets_of(manifest):
+                until = at + self.disk.manifest(release).settings.keep_assets_days * _DAY
+                for entry in self._assets_in(release):
                     known = wanted.get(entry.path)
                     wanted[entry.path] = KeptAsset(known.entry if known else entry, until)
         wanted = {path: asset for path, asset in wanted.items() if not _digests([asset.entry]) & without}
+        in_use = {release for _, release in self.staged}
+        self._assets = {release: assets for release, assets in self._assets.items() if release in in_use}
         if wanted == before:
             return False
         folder.write(wanted, self.disk.blobs)
         return True
+
+    def _assets_in(self, release: Digest) -> tuple[Entry, ...]:
+        """Return the immutable assets of a release whose manifest is here; those of the last few are remembered."""
+        found = self._assets.pop(release, None)
+        if found is None:
+            found = tuple(assets_of(self.disk.manifest(release)))
+        self._assets[release] = found
+        while len(self._assets) > _REMEMBERED:
+            self._assets.pop(next(iter(self._assets)))
+        return found
+
+    def _assets_in(self, release: Digest) -> "_Assets":
+        assets = self._assets.get(release)
+        if assets is None:
+            assets = self._assets[release] = _Assets.of(self.disk.manifest(release))
+        return assets
 
     async def mend(self, digests: frozenset[Digest]) -> int:
         """Link anew every file that is made of one of these blobs, which were unsound and are here again.

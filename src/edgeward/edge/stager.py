@@ -139,11 +139,9 @@ class Stager:
                 digest = variant.digest
                 if digest in missing:
                     continue
-                if not self._disk.blobs.has(digest):
-                    missing[digest] = None
-                elif self._disk.blobs.untouched(digest, entry.modified, variant.size) or digest in sound:
+                if self._disk.blobs.untouched(digest, entry.modified, variant.size) or digest in sound:
                     continue
-                elif self._verified(digest):
+                if self._disk.blobs.has(digest) and self._verified(digest):
                     sound.add(digest)
                 else:
                     missing[digest] = None
