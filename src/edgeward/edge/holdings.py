@@ -60,9 +60,8 @@ class Holdings:
         self._fresh: dict[ReleaseKey, Manifest] = {}
         """Manifests of releases that were staged and not served yet: the next view needs them."""
         self._assets: dict[Digest, _Assets] = {}
-        """What `keep` needs of each release that it looked at: reading a large manifest anew takes its time."""
+        """What `keep` needs of the releases that it looked at last."""
         self._prepared: set[str] = set()
-        self._assets: dict[Digest, tuple[Entry, ...]] = {}
 
     def load(self) -> Mapping[str, str]:
         """Read what the disk holds; return sentences, by site, about what should be served and cannot be read.
@@ -104,7 +103,9 @@ class Holdings:
         for site, release in sorted(serve.items()):
             manifest = self._manifests.get(site)
             if manifest is None or manifest.release != release:
-                manifest = self._fresh.get((site, release)) or await asyncio.to_thread(self.disk.manifest, release)
+                manifest = self._fresh.get((site, release))
+            if manifest is None:
+                manifest = await asyncio.to_thread(self.disk.manifest, release)
             if site not in self._prepared:
                 self.disk.prepare_site(site)
                 self._prepared.add(site)
@@ -158,13 +159,12 @@ class Holdings:
             self.disk.prepare_site(key[0])
             try:
                 await to_the_end(tree.stage, manifest, self.disk.blobs, self.disk.tree(key))
-                self._assets[key[1]] = await asyncio.to_thread(lambda: tuple(assets_of(manifest)))
+                self._assets[key[1]] = await asyncio.to_thread(_Assets.of, manifest)
             finally:
                 # Also when this was cancelled in the last moment: a tree that is there is known.
                 if self.disk.tree(key).exists():
                     self.staged[key] = manifest.settings.hostnames
                     self._fresh[key] = manifest
-                    self._assets[key[1]] = _Assets.of(manifest)
         await self.keep(key[0])
 
     async def unstage(self, key: ReleaseKey) -> None:
@@ -201,38 +201,31 @@ class Holdings:
         wanted = {path: asset for path, asset in before.items() if asset.until is not None and asset.until > now}
         live = None if served is None else served.release
         for release in sorted(staged, key=lambda release: release == live):
-            for entry in self._assets_in(release):
+            for entry in self._assets_in(release).entries:
                 known = wanted.get(entry.path)
                 wanted[entry.path] = KeptAsset(entry, known.until if known else None)
         for release, at in () if served is None else served.left:
             if self.disk.has_manifest(release):
-                until = at + self.disk.manifest(release).settings.keep_assets_days * _DAY
-                for entry in self._assets_in(release):
+                assets = self._assets_in(release)
+                until = at + assets.keep_days * _DAY
+                for entry in assets.entries:
                     known = wanted.get(entry.path)
                     wanted[entry.path] = KeptAsset(known.entry if known else entry, until)
         wanted = {path: asset for path, asset in wanted.items() if not _digests([asset.entry]) & without}
-        in_use = {release for _, release in self.staged}
-        self._assets = {release: assets for release, assets in self._assets.items() if release in in_use}
         if wanted == before:
             return False
         folder.write(wanted, self.disk.blobs)
         return True
 
-    def _assets_in(self, release: Digest) -> tuple[Entry, ...]:
+    def _assets_in(self, release: Digest) -> _Assets:
         """Return the immutable assets of a release whose manifest is here; those of the last few are remembered."""
         found = self._assets.pop(release, None)
         if found is None:
-            found = tuple(assets_of(self.disk.manifest(release)))
+            found = _Assets.of(self.disk.manifest(release))
         self._assets[release] = found
         while len(self._assets) > _REMEMBERED:
             self._assets.pop(next(iter(self._assets)))
         return found
-
-    def _assets_in(self, release: Digest) -> "_Assets":
-        assets = self._assets.get(release)
-        if assets is None:
-            assets = self._assets[release] = _Assets.of(self.disk.manifest(release))
-        return assets
 
     async def mend(self, digests: frozenset[Digest]) -> int:
         """Link anew every file that is made of one of these blobs, which were unsound and are here again.
