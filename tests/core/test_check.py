@@ -202,6 +202,7 @@ LOOPS = [
     ("/a /b 302!\n/b /a", [(1, TO_AND_FRO)]),
     ("/a https://www.example.com/a", [(1, ITSELF + ALIAS)]),
     ("/a https://www.example.com/b\n/b https://example.com/a", [(1, TO_AND_FRO)]),
+    ("/* /.well-known/edgeward/:splat", []),  # answered by the edge itself
     ("/a /page.html", []),
     ("/a /page\n/page /a", []),  # the page shadows the second rule
     ("/docs/* /docs/index.html", []),

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from edgeward.core.coverage import never_matching
 from edgeward.core.patterns import SPLAT, Segment, compile_pattern, mentions, split_origin
+from edgeward.core.resolve import RESERVED
 from edgeward.core.rulebook import BOUND_VALUE, class_of
 from edgeward.core.rules import REDIRECT_STATUSES, RedirectRule
 from edgeward.core.shapes import Tokens, Wild, bind, fill_shape, matches_all, shape_of, within
@@ -22,6 +23,8 @@ from edgeward.errors import InputError
 MAX_STEPS: Final = 1_000_000
 """Comparisons before the search ends: about a second or two. What is not found by then is not reported."""
 
+_OF_THE_EDGE: Final = {prefix.split("/")[1] for prefix in RESERVED}
+"""First segments of paths that an edge may answer itself, whatever the rules say."""
 _LINES_NAMED: Final = 10
 _BOUND = re.compile(BOUND_VALUE)
 _MENTION = re.compile(r"(:[A-Za-z0-9_]+)")
@@ -251,6 +254,8 @@ def _within(search: _Search, narrow: _State, wide: _State) -> bool:
 
 def _firing(search: _Search, state: _State) -> int | None:
     """Return the redirecting rule that answers every request of `state`, or None if that is not certain."""
+    if state.tokens and state.tokens[0] in _OF_THE_EDGE:
+        return None
     for moved, tree in enumerate(search.trees):
         if moved and (search.may_be_entry is None or search.may_be_entry(state.tokens, state.slash)):
             return None
