@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 from edgeward.core.digest import digest_of
 from edgeward.core.fleet import ReleaseRecord
-from edgeward.core.release import Entry, Manifest, Variant
-from edgeward.core.retention import DAY, Policy, SiteInUse, needed_blobs, retain, sweep_blobs
-from edgeward.core.site import SiteSettings
+from edgeward.core.retention import DAY, Policy, SiteInUse, retain, unneeded_blobs
 
 NOW = 1_000 * DAY
 
@@ -93,44 +91,16 @@ def test_every_release_is_judged_once(found, live):
     assert [item.created for item in result.gone] == sorted((item.created for item in result.gone), reverse=True)
 
 
-def manifest(*contents):
-    """A release whose entries have these bytes, each with a br variant."""
-    entries = tuple(
-        Entry(
-            f"/{number}",
-            "text/plain",
-            1,
-            (Variant("identity", digest_of(text), 9), Variant("br", digest_of(b"br" + text), 5)),
-        )
-        for number, text in enumerate(contents)
-    )
-    return Manifest(SiteSettings("blog", ("example.com",)), entries)
-
-
-def test_needed_blobs():
-    """A release needs its packed manifest and every variant of every entry."""
-    assert needed_blobs([record(1, 0)], {name(1): manifest(b"a", b"b")}) == {
-        digest_of(b"manifest 1"),
-        *(digest_of(text) for text in (b"a", b"b", b"bra", b"brb")),
-    }
-
-
-def test_sweep():
-    """Blobs that no kept release needs go once the grace period is over; what any release needs stays."""
-    stored = dict.fromkeys(needed_blobs([record(1, 0)], {name(1): manifest(b"a")}), 0)
-    stored |= {digest_of(b"old"): NOW - 3_600, digest_of(b"young"): NOW - 3_599}
-    found = sweep_blobs(stored, [record(1, 0)], {name(1): manifest(b"a")}, now=NOW)
-    assert found.delete == (digest_of(b"old"),)
+def test_blobs():
+    """Blobs that nothing needs go once the grace period is over; what is needed stays, however old."""
+    needed, old, young = digest_of(b"needed"), digest_of(b"old"), digest_of(b"young")
+    found = unneeded_blobs({needed: 0, old: NOW - 3_600, young: NOW - 3_599}, {needed}, now=NOW)
+    assert found.delete == (old,)
     assert found.because == "no release that is kept needs them, and they are older than the grace period of 3600 s"
 
 
-def test_sweep_with_an_unreadable_manifest():
-    """While the manifest of any kept release cannot be read, nothing goes: nobody knows what it needs."""
-    found = sweep_blobs({digest_of(b"old"): 0}, [record(1, 0), record(2, 0)], {name(1): manifest(b"a")}, now=NOW)
-    assert found.delete == ()
-    assert found.because == f"nothing may go, because the manifest of release {name(2)[:12]} cannot be read"
-
-
-def test_sweep_with_no_release():
-    """A store without releases has no needs."""
-    assert sweep_blobs({digest_of(b"old"): 0}, [], {}, now=NOW).delete == (digest_of(b"old"),)
+def test_blobs_come_in_order():
+    """What may go is sorted, so that equal stores are swept alike."""
+    stored = {digest_of(bytes([number])): 0 for number in range(20)}
+    assert unneeded_blobs(stored, (), now=NOW).delete == tuple(sorted(stored))
+    assert unneeded_blobs(stored, (), now=NOW, policy=Policy(grace=NOW + 1)).delete == ()

@@ -10,7 +10,6 @@ from typing import Final
 
 from edgeward.core.digest import Digest
 from edgeward.core.fleet import ReleaseRecord
-from edgeward.core.release import Manifest
 
 DAY: Final = 86_400
 """Seconds."""
@@ -60,7 +59,7 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class BlobSweep:
-    """Blobs that may go, sorted, and why that is so or why nothing may go now."""
+    """Blobs that may go, sorted, and why."""
 
     delete: tuple[Digest, ...]
     because: str
@@ -96,38 +95,6 @@ def _reason(record: ReleaseRecord, place: int, use: SiteInUse, now: int, policy:
     if left is not None and now - left < use.keep_assets_days * DAY:
         return f"it was live less than {use.keep_assets_days} days ago, so its immutable assets are still reachable"
     return None
-
-
-def needed_blobs(records: Iterable[ReleaseRecord], manifests: Mapping[Digest, Manifest]) -> frozenset[Digest]:
-    """Return every blob that these releases need: their packed manifests, and all variants of all entries.
-
-    manifests: by release. Raises KeyError if one is not there: then nothing is known of what may go.
-    """
-    needed: set[Digest] = set()
-    for record in records:
-        needed.add(record.manifest)
-        needed.update(variant.digest for variant in manifests[record.release].blobs())
-    return frozenset(needed)
-
-
-def sweep_blobs(
-    stored: Mapping[Digest, int],
-    records: Collection[ReleaseRecord],
-    manifests: Mapping[Digest, Manifest],
-    *,
-    now: int,
-    policy: Policy | None = None,
-) -> BlobSweep:
-    """Decide which of the stored blobs may go.
-
-    stored: when each was put (seconds since the epoch). records: the releases of all sites that are kept. manifests:
-    by release; if one is missing nothing may go.
-    """
-    policy = policy or Policy()
-    unread = sorted(record.release for record in records if record.release not in manifests)
-    if unread:
-        return BlobSweep((), f"nothing may go, because the manifest of release {unread[0][:12]} cannot be read")
-    return unneeded_blobs(stored, needed_blobs(records, manifests), now=now, policy=policy)
 
 
 def unneeded_blobs(
