@@ -164,6 +164,16 @@ def last_words(log: Path) -> str:
     return errors[-1] if errors else lines[-1].strip() if lines else "it said nothing"
 
 
+def complaints(edge: DemoEdge) -> str:
+    """Return what an edge has warned of, each thing once, in one sentence; "" for nothing."""
+    try:
+        lines = edge.log.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    found = dict.fromkeys(line.partition(": ")[2] for line in lines if " WARNING " in line or " ERROR " in line)
+    return f"; edge {edge.name} says: {'; '.join(found)}" if found else ""
+
+
 def _how(code: int) -> str:
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeward.cli import demo_screen, views
-from edgeward.cli.demo_fleet import DemoFleet, demo_fleet
+from edgeward.cli.demo_fleet import DemoFleet, complaints, demo_fleet
 from edgeward.cli.demo_plan import DemoPlan, DemoWishes, plan_demo
 from edgeward.cli.fleets_file import Fleet, FleetChoice
 from edgeward.cli.progress import progress_view
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edgeward.publish.values import FleetStatus
     from edgeward.store.connection import Store
 
-START_SECONDS = 60.0
+START_SECONDS = 45.0
 """How long the fleet may take until every edge reports ready."""
 
 
@@ -93,7 +93,8 @@ async def _store(plan: DemoPlan, fleet: DemoFleet) -> AsyncIterator["Store"]:
         while not store.connected:
             fleet.check_started()
             if time.monotonic() > deadline:
-                raise StoreError("the state store of the demo does not answer", hint=f"see {plan.edges[0].log}")
+                said = complaints(plan.edges[0])
+                raise StoreError(f"the demo's state store does not answer{said}", hint=f"see {plan.edges[0].log}")
             await asyncio.sleep(0.05)
         yield store
 
@@ -114,7 +115,7 @@ async def _ready(fleet: DemoFleet, store: "Store") -> None:
             return
         if time.monotonic() > deadline:
             edge = next(edge for edge in fleet.plan.edges if edge.name in late)
-            raise QuorumError(f"edges {', '.join(late)} did not become ready", hint=f"see {edge.log}")
+            raise QuorumError(f"edges {', '.join(late)} did not become ready{complaints(edge)}", hint=f"see {edge.log}")
         await asyncio.sleep(0.1)
 
 
