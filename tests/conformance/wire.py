@@ -115,7 +115,7 @@ class Wire:
         first, *lines = raw[:-4].split("\r\n")
         version, _, rest = first.partition(" ")
         status = int(rest[:3])
-        headers = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
+        headers = tuple((name, value.strip(" \t")) for name, _, value in (line.partition(":") for line in lines))
         got = Got(status, headers, b"", version.removeprefix("HTTP/"))
         body = b"" if head or status in {204, 304} or status < 200 else self._body(got)
         connection = ",".join(got.values("connection")).lower()

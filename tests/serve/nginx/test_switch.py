@@ -1,4 +1,4 @@
-"""Switches under load: nothing fails, nothing is mixed, nothing that begins later is answered by the old release."""
+"""Switches under load: nothing fails, nothing is mixed, nothing that begins later gets the old release."""
 
 import math
 import threading

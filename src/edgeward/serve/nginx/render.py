@@ -55,7 +55,7 @@ def render(view: ServedView, settings: NginxSettings, machine: Machine, generati
         "# Written by edgeward; changes are lost. `edgeward` makes it anew from the live releases of its sites.",
         *_main(settings, machine),
         *block(
-            "http", *_http(settings, machine), "", *book.write().splitlines(), "", *_servers(plan, settings, generation)
+            "http", *_http(settings, machine), "", *book.write().split("\n"), "", *_servers(plan, settings, generation)
         ),
     ]
     return "\n".join(lines) + "\n"
