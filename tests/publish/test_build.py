@@ -60,7 +60,7 @@ def test_changes_are_told_by_path(tmp_path: Path) -> None:
     assert (found.added, found.changed, found.removed) == (("/d.html",), ("/b.html",), ("/a.html",))
     assert (found.headers, found.redirects, found.settings) == (True, False, False)
     assert changes(first, first).nothing
-    assert changes(first, replace(first, settings=replace(SETTINGS, spa=True), _bytes=b"")).settings
+    assert changes(first, replace(first, settings=replace(SETTINGS, spa=True))).settings
 
 
 @pytest.mark.parametrize(

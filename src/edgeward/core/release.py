@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Literal
@@ -89,7 +89,6 @@ class Manifest:
     entries: tuple[Entry, ...]
     redirects: tuple[RedirectRule, ...] = ()
     headers: tuple[HeaderBlock, ...] = ()
-    _bytes: bytes = field(default=b"", repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Hold the order of entries and the uniqueness of paths. Raises SchemaError."""
@@ -104,6 +103,11 @@ class Manifest:
         return {entry.path: entry for entry in self.entries}
 
     @cached_property
+    def _canonical(self) -> bytes:
+        """The bytes: those that were parsed, as they were, or made from the value when they are first wanted."""
+        return canonical_bytes(_manifest_json(self))
+
+    @cached_property
     def release(self) -> Digest:
         """The name of the release: the digest of the canonical bytes."""
         return digest_of(self.to_bytes())
@@ -115,20 +119,23 @@ class Manifest:
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes."""
-        return self._bytes or canonical_bytes(_manifest_json(self))
+        return self._canonical
 
 
 def parse_manifest(data: bytes) -> Manifest:
     """Parse canonical bytes. Raises SchemaError for another shape or an unknown major version."""
     value = parse_object(data, kind="manifest", major=SCHEMA[0])
     try:
-        return Manifest(
+        manifest = Manifest(
             settings=SiteSettings.from_json(value["site"]),
             entries=tuple(_entry(path, item) for path, item in sorted(value["entries"].items())),
             redirects=tuple(_redirect(item) for item in value["redirects"]),
             headers=tuple(_block(item) for item in value["headers"]),
-            _bytes=data,
         )
+        manifest.__dict__["_canonical"] = (
+            data  # where cached_property looks; `dataclasses.replace` does not take it along
+        )
+        return manifest
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         msg = f"a stored manifest is not of the expected shape: {error!r}"
         raise SchemaError(msg) from error

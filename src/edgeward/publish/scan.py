@@ -36,14 +36,20 @@ _KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class ScannedFile:
-    """One file that becomes an entry. path: of the entry ("/a/b.html"). source: where its bytes are. stamp: as it was
+    """One file that becomes an entry. path: of the entry ("/a/b.html"). location, source: where its bytes
+    are. stamp: as it was
     read.
     """
 
     path: str
-    source: Path
+    location: str
     stamp: Stamp
     digest: Digest
+
+    @property
+    def source(self) -> Path:
+        """The file."""
+        return Path(self.location)
 
     @property
     def size(self) -> int:
@@ -72,8 +78,8 @@ class _Walk:
 
     root: Path
     limits: Limits
-    found: list[tuple[str, Path, Stamp]] = field(default_factory=list)
-    rules: dict[str, Path] = field(default_factory=dict)
+    found: list[tuple[str, str, Stamp]] = field(default_factory=list)
+    rules: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     total: int = 0
@@ -98,7 +104,7 @@ def scan(
     root = _root(folder)
     limits = limits or Limits()
     walk = _Walk(root, limits)
-    _walk(walk, "", root, (_identity(root.stat()),))
+    _walk(walk, "", str(root), (_identity(root.stat()),))
     if walk.total > limits.site_size:
         walk.problem("", f"the files are {walk.total} bytes altogether; a site may have {limits.site_size}")
     known = StatCache.load(cache, root) if cache else None
@@ -125,7 +131,7 @@ def _root(folder: Path) -> Path:
     return root
 
 
-def _walk(walk: _Walk, prefix: str, folder: Path, above: tuple[tuple[int, int], ...]) -> None:
+def _walk(walk: _Walk, prefix: str, folder: str, above: tuple[tuple[int, int], ...]) -> None:
     """Add what is in `folder`. prefix: its path below the root with a "/" at the end, or "". above: it and the folders
     it is in.
     """
@@ -146,7 +152,7 @@ def _walk(walk: _Walk, prefix: str, folder: Path, above: tuple[tuple[int, int], 
 
 
 def _child(walk: _Walk, name: str, child: os.DirEntry[str], above: tuple[tuple[int, int], ...]) -> None:
-    path = Path(child.path)
+    path = child.path
     try:
         if child.is_symlink() and not _stays_inside(walk, name, path):
             return
@@ -168,7 +174,7 @@ def _child(walk: _Walk, name: str, child: os.DirEntry[str], above: tuple[tuple[i
         _file(walk, name, path, Stamp.of(status))
 
 
-def _file(walk: _Walk, name: str, path: Path, stamp: Stamp) -> None:
+def _file(walk: _Walk, name: str, path: str, stamp: Stamp) -> None:
     walk.total += stamp.size
     if stamp.size > walk.limits.file_size:
         walk.problem(name, f"is {stamp.size} bytes; a file may have {walk.limits.file_size}")
@@ -179,10 +185,10 @@ def _file(walk: _Walk, name: str, path: Path, stamp: Stamp) -> None:
         walk.problem("", f"the folder holds more than {most} files; a site may have {most}")
 
 
-def _stays_inside(walk: _Walk, name: str, path: Path) -> bool:
+def _stays_inside(walk: _Walk, name: str, path: str) -> bool:
     """Whether a symbolic link leads to something in the folder; if not, say so."""
     try:
-        target = path.resolve(strict=True)
+        target = Path(path).resolve(strict=True)
     except FileNotFoundError:
         walk.problem(name, f"is a broken symbolic link (to {_target(path)})")
         return False
@@ -207,9 +213,9 @@ def _is_utf8(walk: _Walk, name: str) -> bool:
     return True
 
 
-def _rule_file(walk: _Walk, name: str, path: Path) -> bytes | None:
+def _rule_file(walk: _Walk, name: str, path: str) -> bytes | None:
     try:
-        with path.open("rb") as source:
+        with Path(path).open("rb") as source:
             data = source.read(_RULE_FILE_SIZE + 1)
     except OSError as error:
         walk.problem(name, _gone(error))
@@ -232,7 +238,7 @@ def _digests(
     """
     files: list[ScannedFile] = []
     remember: dict[str, Known] = {}
-    to_read: list[tuple[str, Path, Stamp]] = []
+    to_read: list[tuple[str, str, Stamp]] = []
     for path, source, stamp in walk.found[: walk.limits.entries]:
         digest = known.digest(path, stamp) if known else None
         if digest is None:
@@ -253,7 +259,7 @@ def _digests(
     return files, remember, len(to_read)
 
 
-def _read_all(wanted: list[tuple[str, Path, Stamp]], jobs: int) -> Iterator[tuple[str, Path, Stamp, Known | str]]:
+def _read_all(wanted: list[tuple[str, str, Stamp]], jobs: int) -> Iterator[tuple[str, str, Stamp, Known | str]]:
     if len(wanted) < 2 or jobs == 1:
         for path, source, stamp in wanted:
             yield path, source, stamp, read_digest(source, stamp)
@@ -264,7 +270,7 @@ def _read_all(wanted: list[tuple[str, Path, Stamp]], jobs: int) -> Iterator[tupl
             yield path, source, stamp, result
 
 
-def read_digest(source: Path, stamp: Stamp) -> Known | str:
+def read_digest(source: Path | str, stamp: Stamp) -> Known | str:
     """Return stamp and digest of a file, or the sentence that says why not: it cannot be read, or is not what `stamp`
     says.
     """
@@ -298,7 +304,7 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _target(path: Path) -> str:
+def _target(path: str) -> str:
     try:
         return repr(_shown(os.readlink(path)))  # noqa: PTH115 (the text of the link, as written)
     except OSError:
