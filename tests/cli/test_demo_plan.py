@@ -7,6 +7,7 @@ import pytest
 
 from demo_ports import free_port
 from edgeward.cli import demo_plan
+from edgeward.cli.demo import MOST_EDGES
 from edgeward.cli.demo_plan import DemoWishes, demo_project, edge_toml, plan_demo
 from edgeward.edge.settings import parse_settings
 from edgeward.errors import EngineMissing, InputError, ServeError
@@ -90,3 +91,8 @@ def test_the_shipped_site_is_the_example(tmp_path):
     assert project.settings.hostnames == ("www.example.test", "example.test")
     with pytest.raises(InputError, match="does not exist"):
         demo_project(tmp_path / "nowhere")
+
+
+def test_the_demo_offers_as_many_edges_as_there_are_places():
+    """`--edges` has the limit that the list of places has."""
+    assert len(demo_plan.LOCATIONS) == MOST_EDGES

@@ -1,13 +1,14 @@
 """`edgeward demo`: a fleet on this machine, with a site on it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from edgeward.cli import exits
-from edgeward.cli.demo_plan import LOCATIONS, DemoWishes, EngineChoice
 from edgeward.cli.shape import Command, examples
+
+MOST_EDGES = 9
 
 
 def register(app: typer.Typer, *, panel: str) -> None:
@@ -30,7 +31,7 @@ def demo(
         typer.Argument(metavar="DIR", help="The site to push.", show_default="the one that comes with edgeward"),
     ] = None,
     *,
-    edges: Annotated[int, typer.Option("--edges", min=1, max=len(LOCATIONS), metavar="N", help="How many.")] = 3,
+    edges: Annotated[int, typer.Option("--edges", min=1, max=MOST_EDGES, metavar="N", help="How many.")] = 3,
     http_port: Annotated[int, typer.Option("--http-port", min=1, max=65535, metavar="PORT", help="For HTTP.")] = 8080,
     store_port: Annotated[
         int, typer.Option("--store-port", min=1, max=65535, metavar="PORT", help="For the state store.")
@@ -39,7 +40,8 @@ def demo(
         int, typer.Option("--metrics-port", min=1, max=65535, metavar="PORT", help="For /metrics.")
     ] = 9145,
     engine: Annotated[
-        EngineChoice, typer.Option("--engine", help="What serves HTTP; auto: nginx if it is here.")
+        Literal["auto", "nginx", "preview"],
+        typer.Option("--engine", help="What serves HTTP; auto: nginx if it is here."),
     ] = "auto",
     data: Annotated[
         Path | None,
@@ -47,6 +49,7 @@ def demo(
     ] = None,
 ) -> int:
     """Start a whole fleet on this machine and push a site to it. Ctrl-C ends it and leaves nothing running."""
+    from edgeward.cli.demo_plan import DemoWishes
     from edgeward.cli.demo_run import run_demo
 
     wishes = DemoWishes(site, edges, http_port, store_port, metrics_port, engine)
