@@ -263,7 +263,13 @@ async def running_fleet(
     more: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Fleet]:
     """A fleet whose edges are all ready. addresses: the fixture `loopback_addresses`."""
-    fleet = prepare_fleet(folder, addresses, edges=edges, engine=engine, limits=limits, more=more)
+    async with started(prepare_fleet(folder, addresses, edges=edges, engine=engine, limits=limits, more=more)) as fleet:
+        yield fleet
+
+
+@asynccontextmanager
+async def started(fleet: Fleet) -> AsyncIterator[Fleet]:
+    """Start a fleet that was prepared; all of it is ready when the context is entered, and gone when it is left."""
     try:
         await fleet.first.start()
         await eventually(lambda: _listens(fleet.first), within=_START, what="the state server to listen")

@@ -1,5 +1,7 @@
 """Whole fleets of real processes: what happens to readers when edges, agents or the store die and come back."""
 
+import asyncio
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -14,7 +16,7 @@ from edgeward.publish.purge import purge
 from edgeward.publish.push import push
 from edgeward.publish.values import PushResult, Waiting
 from edgeward.store.connection import Store
-from fleet import EdgeProcess, Fleet, running_fleet
+from fleet import EdgeProcess, Fleet, prepare_fleet, running_fleet, started
 from publishing import options, write_site
 from waiting import eventually
 
@@ -306,6 +308,41 @@ async def test_a_full_disk_stages_nothing_and_serves_on(
         assert await shows(iad, ONE)
         await eventually(lambda: said(iad, "stay in reserve"))
         assert any("nothing new is staged" in problem for problem in (await iad.health())["problems"])
+
+
+async def test_the_operator_is_told(tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer) -> None:
+    """A webhook hears when an edge loses the store, and when that is over; a value of an unknown schema in the store is
+    told as well, and changes nothing that is served.
+    """
+    told: list[tuple[str, str]] = []
+
+    async def hook(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        body = json.loads(await reader.readexactly(length))
+        told.append((body["condition"], body["state"]))
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(hook, loopback_addresses(), 0)
+    async with server:
+        address, port = server.sockets[0].getsockname()
+        fleet = prepare_fleet(tmp_path / "fleet", loopback_addresses, edges=2)
+        config = fleet["iad"].config
+        config.write_text(config.read_text() + f'[alerts]\nwebhook = "http://{address}:{port}/"\n')
+        async with started(fleet):
+            async with fleet.store() as store:
+                await deployer.push(store, ONE)
+                await store.live.put("blog", b'{"schema":[7,0]}')
+                await eventually(lambda: ("value live/blog", "firing") in told, within=20)
+            await fleet["fra"].stop(signal.SIGHUP)
+            await eventually(lambda: ("store", "firing") in told, within=20)
+            await fleet["fra"].start()
+            await eventually(lambda: ("store", "resolved") in told, within=20)
+            for edge in fleet:
+                assert await shows(edge, ONE)
+            assert len(told) == len(set(told))
 
 
 async def test_two_sites_switch_apart(fleet_of_one: Fleet, deployer: Deployer, tmp_path: Path) -> None:

@@ -132,6 +132,29 @@ def test_an_unknown_schema_is_refused_untouched(parts: Parts) -> None:
     assert file.read_bytes() == b'{"schema":[9,0],"sites":{}}'
 
 
+async def test_a_damaged_state_is_set_aside(store, parts: Parts) -> None:
+    """A state that is no JSON any more does not keep the agent from starting; what is staged is still known."""
+    first = await site(APP1).put(store)
+    await parts.stage(first)
+    await parts.serve(first)
+    (parts.disk.path / "edge.json").write_bytes(b"\0\0\0")
+    again = Holdings(parts.disk, edge="fra")
+    assert "does not know what it served" in again.load()["state"]
+    assert set(again.staged) == {first.key}
+    assert (parts.disk.path / "edge.json.broken").exists()
+
+
+async def test_a_damaged_index_of_kept_assets_is_made_anew(store, parts: Parts) -> None:
+    """Kept assets come back from what is staged."""
+    first = await site(APP1).put(store)
+    await parts.stage(first)
+    await parts.serve(first)
+    parts.disk.kept("blog").index.write_bytes(b"{")
+    await parts.holdings.keep("blog")
+    assert kept(parts) == {APP1}
+    assert (parts.disk.kept("blog").path / f"identity{APP1}").read_text() == f"code of {APP1}"
+
+
 def test_the_state_survives_the_disk() -> None:
     """Bytes of the state parse back to it."""
     release = make_release({"/index.html": "x"}).key[1]

@@ -140,3 +140,18 @@ async def test_the_scrub_does_not_ask_a_store_that_is_away_for_ever(parts_at, st
         scrubbing = Scrubbing(staged, nobody)
         await scrubbing.scrub.once()
         assert scrubbing.scrub.rotten
+
+
+async def test_a_manifest_that_rots_is_put_back(store, parts: Parts, made) -> None:
+    """The manifest of a served release is written again from memory; that of another is staged anew."""
+    other = await make_release({"/index.html": "other"}).put(store)
+    await parts.stage(other)
+    await parts.serve(other)
+    await parts.serve(made)
+    for each in (made, other):
+        flip(parts.disk.path / "manifests" / each.key[1])
+    await Scrubbing(parts, store).scrub.once()
+    assert parts.disk.manifest(made.key[1]) == made.manifest
+    assert set(parts.holdings.staged) == {made.key}
+    await parts.stage(other)
+    assert parts.disk.manifest(other.key[1]) == other.manifest

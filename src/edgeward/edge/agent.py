@@ -225,6 +225,7 @@ class Agent:
         self._behind_since = (self._behind_since or now) if plan.behind else None
         if not plan.behind and self._view.connected:
             self._settled = True
+            self._conditions.set_group("disk", {}, now=now)  # what a start could not find on the disk is here again
         self._conditions.set_group("release", plan.problems, now=now)
         wanted = {action.key for action in plan.stage} | self._wanted_keys()
         for failures in (self._failed, self._rejected):

@@ -132,6 +132,13 @@ class EdgeDisk:
         except OSError as error:
             raise _failed("read", self._state, error) from error
 
+    def set_state_aside(self) -> None:
+        """Give a state that cannot be read another name, so that a new one can be begun. Raises DiskError."""
+        try:
+            self._state.replace(self._state.with_name("edge.json.broken"))
+        except OSError as error:
+            raise _failed("rename", self._state, error) from error
+
     def save(self, state: EdgeState) -> None:
         """Write the state, durably. Raises DiskError."""
         write_durably(self._state, state.to_bytes())
@@ -151,6 +158,14 @@ class EdgeDisk:
                 (self._sites / site / "kept" / folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _failed("make the folder of site", self._sites / site, error) from error
+
+    def clear_kept(self, site: str) -> None:
+        """Empty the kept folder of a site. Raises DiskError."""
+        try:
+            shutil.rmtree(self.kept(site).path)
+        except OSError as error:
+            raise _failed("empty", self.kept(site).path, error) from error
+        self.prepare_site(site)
 
     def forget_site(self, site: str) -> None:
         """Take away the folder of a site that is no longer served. Raises DiskError."""

@@ -5,6 +5,7 @@ staging under way counts on.
 """
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -16,15 +17,16 @@ from edgeward.core.assets import is_immutable
 from edgeward.core.digest import Digest
 from edgeward.core.fleet import PurgeOrder, SiteStatus
 from edgeward.core.plan import ReleaseKey
-from edgeward.core.release import Entry, Manifest
+from edgeward.core.release import Entry, Manifest, pack_manifest
 from edgeward.edge.disk import EdgeDisk, EdgeState, ServedRelease
 from edgeward.edge.threads import to_the_end
-from edgeward.errors import EdgewardError
+from edgeward.errors import EdgewardError, SchemaError
 from edgeward.serve import tree
 from edgeward.serve.blobs import is_untouched
 from edgeward.serve.engine import ServedSite, ServedView
 from edgeward.serve.kept import KeptAsset
 
+_LOG = logging.getLogger("edgeward.edge")
 _DAY = 86_400
 _REMEMBERED = 8
 """Releases whose immutable assets are kept in memory: to find them in a large manifest takes a while."""
@@ -66,10 +68,17 @@ class Holdings:
     def load(self) -> Mapping[str, str]:
         """Read what the disk holds; return sentences, by site, about what should be served and cannot be read.
 
-        Raises SchemaError if the state is of an unknown form: then nothing may be changed.
+        Raises SchemaError if the state was written by a later version: then nothing may be changed. One that is damaged
+        is set aside; the store then says what is to be served of what is staged.
         """
-        self.state = self.disk.load()
         problems: dict[str, str] = {}
+        try:
+            self.state = self.disk.load()
+        except SchemaError as error:
+            if "found" in error.facts:
+                raise
+            self.disk.set_state_aside()
+            problems["state"] = f"this edge does not know what it served: {error.message}"
         for key in list(self.disk.staged()):
             site, release = key
             try:
@@ -197,7 +206,12 @@ class Holdings:
     def _keep(self, site: str, staged: list[Digest], served: ServedRelease | None, without: frozenset[Digest]) -> bool:
         now = self._clock()
         folder = self.disk.kept(site)
-        before = folder.assets()
+        try:
+            before = folder.assets()
+        except SchemaError as error:
+            _LOG.warning("%s; the kept folder of site %s is made anew", error.message, site)
+            self.disk.clear_kept(site)
+            before = {}
         wanted = {path: asset for path, asset in before.items() if asset.until is not None and asset.until > now}
         live = None if served is None else served.release
         for release in sorted(staged, key=lambda release: release == live):
@@ -272,6 +286,21 @@ class Holdings:
                 else:
                     unsound[variant.digest] = variant.size
         return count, unsound
+
+    async def rescue_manifest(self, key: ReleaseKey) -> None:
+        """Put back the manifest of a staged release that cannot be read any more, if it is in memory.
+
+        Else the release counts as not staged, so that it is staged anew. Raises DiskError.
+        """
+        manifest = self._manifests.get(key[0])
+        if manifest is None or manifest.release != key[1]:
+            manifest = self._fresh.get(key)
+        if manifest is not None:
+            await to_the_end(self.disk.save_manifest, key[1], pack_manifest(manifest))
+            return
+        async with self.writing:
+            self.staged.pop(key, None)
+            await to_the_end(self._drop_broken, key)
 
     async def tainted(self, order: PurgeOrder, created: Mapping[ReleaseKey, int]) -> frozenset[ReleaseKey]:
         """Return the staged releases that an order forbids: no younger than it, and holding one of its digests.

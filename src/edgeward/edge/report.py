@@ -22,6 +22,7 @@ from edgeward.store.connection import Store
 
 _LOG = logging.getLogger("edgeward.edge")
 _EVERY = 2.0
+_MOST_PROBLEMS = 50
 _HEALTH_SCHEMA = [1, 0]
 
 
@@ -109,7 +110,7 @@ class Report:
             at=self._clock(),
             sites=self._holdings.site_status(),
             purged=self._agent.carried_out,
-            problems=self._conditions.sentences,
+            problems=_first(self._conditions.sentences),
             disk_free=self._holdings.disk.free(),
             blobs=self._scrub.progress.total,
         )
@@ -234,6 +235,12 @@ class Report:
         if free < reserve:
             full = f"the disk of {self._holdings.disk.path} is below its reserve: nothing new is staged"
         self._conditions.set("disk", full, now=now)
+
+
+def _first(sentences: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the first sentences, and how many more there are: a status has to stay small."""
+    more = len(sentences) - _MOST_PROBLEMS
+    return sentences if more <= 0 else (*sentences[:_MOST_PROBLEMS], f"and {more} problems more, in this edge's log")
 
 
 def _essence(status: EdgeStatus) -> tuple[object, ...]:

@@ -180,6 +180,12 @@ class Scrub:
         for key in list(self._holdings.staged):
             try:
                 count, unsound = await self._holdings.restore(key)
+            except (CorruptionError, SchemaError) as error:
+                self.progress.found += 1
+                await self._journal.record(f"{error.message}; it is written anew", {"release": key[1]})
+                await self._holdings.rescue_manifest(key)
+                self.progress.mended += 1
+                continue
             except EdgewardError as error:
                 sentence = f"the tree of release {key[1][:12]} of site {key[0]} is damaged: {error.message}"
                 self._conditions.set(f"tree {key[0]}", sentence, now=self._clock())

@@ -27,6 +27,7 @@ class Sweep:
         self._grace = grace
         self._clock = clock
         self._unneeded: dict[Digest, int] = {}
+        self._looked_at: frozenset[Digest] | None = None
 
     async def run(self) -> None:
         """Sweep until cancelled, four times in each grace period and at least every quarter of an hour."""
@@ -40,7 +41,8 @@ class Sweep:
     async def once(self) -> int:
         """Sweep once; returns how many blobs were removed. Raises DiskError, CorruptionError, SchemaError."""
         for site in sorted({*self._holdings.live, *(key[0] for key in self._holdings.staged)}):
-            await self._holdings.keep(site)  # assets whose time is over
+            if await self._holdings.keep(site):  # assets whose time is over
+                self._looked_at = None
         if not (self._view.complete and self._view.connected):
             return 0
         desired = self._view.desired
@@ -49,10 +51,13 @@ class Sweep:
         retained = {release for _, release in desired.releases}
         self._forget_manifests(retained)
         before = frozenset(self._holdings.disk.manifests())
+        if before == self._looked_at and not self._unneeded:
+            return 0  # nothing has come or gone since: reading every manifest again would say the same
         needed = await asyncio.to_thread(self._holdings.needed)
         here = await asyncio.to_thread(lambda: list(self._holdings.disk.blobs.digests()))
         now = self._clock()
         self._unneeded = {digest: self._unneeded.get(digest, now) for digest in here if digest not in needed}
+        self._looked_at = before
         due = [digest for digest, since in self._unneeded.items() if now - since >= self._grace]
         return await self._remove(due, before)
 

@@ -96,6 +96,7 @@ class Switching:
                 return {switches[0].site: error.message}
             half = len(switches) // 2
             return {**await self._switch(switches[:half]), **await self._switch(switches[half:])}
+        self._conditions.set("start", None, now=self._clock())
         self._holdings.note_served(view, {change.site: change.old for change in switches if change.old is not None})
         for change in switches:
             new = change.new[:12] if change.new else "nothing"
