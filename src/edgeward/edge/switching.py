@@ -13,8 +13,9 @@ from edgeward.serve.engine import Engine
 
 _LOG = logging.getLogger("edgeward.edge")
 _TEND_EVERY = 2.0
-_MISSES = 2
-"""Checks in a row that the engine may leave unanswered before it is started again."""
+_MISSES = 15
+"""Checks in a row that an engine whose process is there may leave unanswered before it is started again: it may only be
+busy, and ending it would be the outage."""
 
 
 class Switching:
@@ -91,9 +92,10 @@ class Switching:
         try:
             generation = await self.engine.activate(view)
         except EdgewardError as error:
-            if len(switches) == 1:
-                _LOG.warning("the HTTP engine refuses the switch of site %s: %s", switches[0].site, error.message)
-                return {switches[0].site: error.message}
+            if len(switches) == 1 or not isinstance(error, ConfigRejected):
+                for change in switches:
+                    _LOG.warning("the HTTP engine refuses the switch of site %s: %s", change.site, error.message)
+                return {change.site: error.message for change in switches}
             half = len(switches) // 2
             return {**await self._switch(switches[:half]), **await self._switch(switches[half:])}
         self._conditions.set("start", None, now=self._clock())
@@ -116,7 +118,7 @@ class Switching:
             await asyncio.sleep(_TEND_EVERY)
             async with self._busy:
                 misses = 0 if await self.engine.healthy() else misses + 1
-                self.answering = misses < _MISSES
+                self.answering = self.engine.running and misses < _MISSES
                 if self.answering:
                     self._conditions.set("engine", None, now=self._clock())
                     continue

@@ -56,6 +56,10 @@ class Engine(Protocol):
         and goes on serving the earlier view if that cannot be had.
         """
 
+    @property
+    def running(self) -> bool:
+        """Whether its process is there at all; one that is there may be too busy to answer."""
+
     async def healthy(self) -> bool:
         """Whether the engine answers on its control address within a second."""
 

@@ -115,6 +115,11 @@ class NginxEngine:
         await self._retire(master, before, older)
         return generation
 
+    @property
+    def running(self) -> bool:
+        """Whether the master process is there."""
+        return self._master() is not None
+
     async def healthy(self) -> bool:
         """Whether nginx answers on its control socket within a second."""
         return self._master() is not None and (await self._answer("/generation")).isdigit()

@@ -100,6 +100,11 @@ class PreviewEngine:
         self._generation += 1
         return self._generation
 
+    @property
+    def running(self) -> bool:
+        """Whether there is a server for every address that has not ended."""
+        return bool(self._servers) and not any(task.done() for _, task in self._servers)
+
     async def healthy(self) -> bool:
         """Whether every address answers within a second."""
         if not self._servers:
