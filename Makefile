@@ -72,7 +72,9 @@ test-long: setup  ## the tests marked long: long fuzzing, big sites, chaos
 demo: setup  ## a fleet of three edges on this machine with a real site; SITE=/some/folder for your own
 	@exec $(BIN)/edgeward demo "$(SITE)" $(ARGS)
 
-bench: setup .venv/.bench  ## speed, side by side with peers, as ratios
+bench-setup: setup .venv/.bench  ## the peers that bench measures against
+
+bench: bench-setup  ## speed, side by side with peers, as ratios
 	@exec $(BIN)/python -m bench $(ARGS)
 
 clean:  ## everything that make has made
