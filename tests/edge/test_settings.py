@@ -1,10 +1,20 @@
 """edge.toml: every problem at once, with its line and the nearest known name; defaults that fit a real edge."""
 
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from edgeward.edge.settings import parse_settings, read_settings
+from edgeward.edge.settings import (
+    EdgeSettings,
+    HttpSettings,
+    Limits,
+    StateSettings,
+    StoreSettings,
+    parse_settings,
+    read_settings,
+)
 from edgeward.errors import DiskError, InputError
 
 LEAST = 'name = "fra"\nlocation = "fra"\ndata = "state"\naddresses = "192.0.2.1"\n'
@@ -88,6 +98,25 @@ def test_a_webhook_may_stand_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "hook").write_text("https://hooks.example/abc\n")
     settings = parse_settings(LEAST + '[state]\n[alerts]\nwebhook_file = "hook"\n', folder=tmp_path)
     assert settings.webhook == "https://hooks.example/abc"
+
+
+REFERENCE = Path(__file__).parents[2] / "docs/reference/edge-toml.md"
+
+
+def test_the_reference_names_every_setting() -> None:
+    """Every key that is read is in the reference page, and every key of the page is read."""
+    documented = set(re.findall(r"^\| `(\w+)` \|", REFERENCE.read_text(), flags=re.MULTILINE))
+    documented |= {"webhook", "webhook_file"}
+    kinds = (EdgeSettings, HttpSettings, StoreSettings, StateSettings, Limits)
+    tables = {"http", "store", "state", "limits", "metrics"}
+    assert documented == {item.name for kind in kinds for item in fields(kind)} - tables | {"webhook_file"}
+
+
+def test_the_example_of_the_reference_is_read(tmp_path: Path) -> None:
+    """What the page shows is accepted as it stands."""
+    (tmp_path / "webhook").write_text("https://hooks.example/x")
+    (example,) = re.findall(r"```toml\n(.*?)```", REFERENCE.read_text(), flags=re.DOTALL)
+    assert parse_settings(example, folder=tmp_path).limits.disk_reserve == 2 * 1024**3
 
 
 def test_a_missing_file_is_a_disk_error(tmp_path: Path) -> None:
