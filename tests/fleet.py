@@ -83,12 +83,17 @@ class EdgeProcess:
 
     async def kill(self) -> None:
         """Kill the agent and its HTTP engine, as a power cut would (but for the disk's caches)."""
-        engine = list(self.engine_processes())
+        list(self.engine_processes())  # remembers the session: workers without a master are known by it
         await self.stop(signal.SIGKILL)
-        for pid in engine:
+        await eventually(lambda: not self._kill_engine(), what=f"the engine of {self.name} to be gone")
+
+    def _kill_engine(self) -> bool:
+        """Kill what there is of the engine; says whether there was anything."""
+        found = list(self.engine_processes())
+        for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        await eventually(lambda: not list(self.engine_processes()), what=f"the engine of {self.name} to be gone")
+        return bool(found)
 
     def engine_processes(self) -> Iterator[int]:
         """Yield nginx's master and workers: those whose master was started with a file in this edge's folder."""
@@ -213,10 +218,7 @@ class Fleet:
                     await edge.stop()
                 except TimeoutError:
                     await edge.kill()
-            left = list(edge.engine_processes())
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            edge._kill_engine()
 
 
 def prepare_fleet(
