@@ -195,12 +195,6 @@ def moves(value: SiteReleases, *, now: int) -> Grid:
     return table
 
 
-def summary_of_site(line: SiteLine) -> str:
-    """One site in one line, for questions: "blog (example.com, 1,065 files, 67.1 MB)"."""
-    hosts = ", ".join(line.hostnames)
-    return visible(f"{line.site} ({hosts}, {count(line.files, 'file')}, {size(line.size)})")
-
-
 def push_result(result: PushResult, *, verbose: bool) -> list[RenderableType]:
     """What a push came to. verbose: with every path that changed, was left out, or is immutable."""
     hosts = ", ".join(result.hostnames)

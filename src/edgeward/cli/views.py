@@ -56,12 +56,6 @@ def show(*parts: RenderableType) -> None:
         out.print(part, soft_wrap=isinstance(part, str | Text))
 
 
-def show_raw(text: str) -> None:
-    """Write `text` to stdout byte for byte (a file's content, Prometheus text)."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
-
-
 def show_json(value: object) -> None:
     """Print a value as JSON to stdout: dataclasses become objects, tuples and sets arrays."""
     sys.stdout.write(json.dumps(plain(value), indent=2) + "\n")
