@@ -204,3 +204,12 @@ def refuse_or_parse(data):
     except InputError as error:
         lines = [problem.line for problem in error.problems] or [-1]
     assert all(0 <= line <= data.count(b"\n") + 1 for line in lines)
+
+
+def test_a_name_has_a_longest_length():
+    """256 characters; a longer one is refused with its line."""
+    assert parse_headers(b"/a\n  " + b"X" * 256 + b": v\n")[0].lines[0].value == "v"
+    with pytest.raises(InputError) as caught:
+        parse_headers(b"/a\n  " + b"X" * 257 + b": v\n")
+    assert caught.value.problems[0].line == 2
+    assert caught.value.problems[0].message.endswith("has 257 characters; a header name has at most 256")

@@ -135,3 +135,21 @@ def test_equal_folders_give_equal_releases(tmp_path_factory, before: dict, after
         elif was is not None:
             assert entry.modified > was.modified
         assert entry.modified >= now or was is not None
+
+
+def test_every_kind_of_problem_is_in_one_report(tmp_path: Path) -> None:
+    """Lines that cannot be read hide no loop among the others; files, paths and headers are in the same report."""
+    files = {
+        "_redirects": "/a /b 301\n/b /a\n/x /y 999\n",
+        "_headers": "/a\n  Date: now\n",
+        "about": "a",
+        "about.html": "b",
+        "f" * 250: "c",
+    }
+    folder = write_site(tmp_path / "s", files)
+    (folder / "broken").symlink_to("nowhere")
+    with pytest.raises(InputError) as caught:
+        draft(folder, SETTINGS, cache=None)
+    assert [(problem.file[:12], problem.line) for problem in caught.value.problems] == [
+        ("", 0), ("_headers", 2), ("_redirects", 1), ("_redirects", 3), ("about.html", 0), ("broken", 0), ("f" * 12, 0),
+    ]  # fmt: skip

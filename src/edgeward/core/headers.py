@@ -17,6 +17,9 @@ MAX_BLOCKS: Final = 2_000
 MAX_LINE: Final = 8_000
 """Characters of one line: more than browsers and proxies take for all fields together."""
 
+MAX_NAME: Final = 256
+"""Characters of a header's name."""
+
 _COMPUTED_NAMES = """
 Accept-Ranges Age Allow Connection Content-Encoding Content-Length Content-Range Date ETag Keep-Alive Last-Modified
 Location Proxy-Authenticate Proxy-Authorization Proxy-Connection Server TE Trailer Transfer-Encoding Upgrade Vary Via
@@ -98,6 +101,9 @@ def _line(line: str, number: int, findings: Findings) -> HeaderLine | None:
             return None
     if not _NAME.fullmatch(name):
         findings.add(number, f"`{_short(name)}` is not a header name (letters, digits and !#$%&'*+-.^_`|~)")
+        return None
+    if len(name) > MAX_NAME:
+        findings.add(number, f"`{_short(name)}` has {len(name):,} characters; a header name has at most {MAX_NAME}")
         return None
     known = COMPUTED.get(name.lower())
     verb = "taken away" if value is None else "set"

@@ -52,6 +52,25 @@ def parse_redirects(
     hostnames: those of the site, canonical one first. Raises InputError with every problem of the file, loops that are
     certain whatever files the site has among them; those that depend on files are found by `check.check_release`.
     """
+    read = read_redirects(data, hostnames=hostnames, file=file)
+    idle = {problem.line for problem in read.warnings}
+    for line, message in certain_loops(read.rules, hostnames, idle=idle):
+        read.findings.add(line, message)
+    read.findings.raise_if_any()
+    return read.rules, read.warnings
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRules:
+    """A file as far as it could be read. rules: the sound ones. findings: what is wrong with the other lines."""
+
+    rules: tuple[RedirectRule, ...]
+    warnings: tuple[Problem, ...]
+    findings: Findings
+
+
+def read_redirects(data: bytes, *, hostnames: tuple[str, ...], file: str = "_redirects") -> ReadRules:
+    """Read the file without looking for loops: for who knows the entries as well, and reports everything at once."""
     findings = Findings(file)
     rules: list[RedirectRule] = []
     count = 0
@@ -70,10 +89,7 @@ def parse_redirects(
         if rule is not None:
             rules.append(rule)
     idle = never_matching(rules)
-    for line, message in certain_loops(rules, hostnames, idle={line for line, _ in idle}):
-        findings.add(line, message)
-    findings.raise_if_any()
-    return tuple(rules), tuple(Problem(file, line, message) for line, message in idle)
+    return ReadRules(tuple(rules), tuple(Problem(file, line, message) for line, message in idle), findings)
 
 
 @dataclass(slots=True)

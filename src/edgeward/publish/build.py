@@ -15,7 +15,7 @@ from edgeward.core.check import check_release
 from edgeward.core.digest import Digest
 from edgeward.core.headers import parse_headers
 from edgeward.core.media_types import media_type
-from edgeward.core.redirects import parse_redirects
+from edgeward.core.redirects import read_redirects
 from edgeward.core.release import Entry, Manifest, Variant
 from edgeward.core.rules import HeaderBlock, RedirectRule
 from edgeward.core.site import SiteSettings
@@ -24,6 +24,7 @@ from edgeward.publish.compress import compress_all, variants_of, wants_variants
 from edgeward.publish.scan import Scan, ScannedFile, scan
 from edgeward.publish.values import Changes, Limits
 from edgeward.publish.variant_cache import VariantCache
+from edgeward.serve.nginx.fit import misfits
 
 RESERVED = ("/.well-known/acme-challenge/", "/.well-known/edgeward/")
 """Every edge answers these itself, for any Host (SITE-FORMAT section 7)."""
@@ -90,6 +91,7 @@ def draft(
     preliminary = Manifest(settings, tuple(_plain_entry(file) for file in found.files), redirects, headers)
     report = check_release(preliminary)
     problems.extend(report.errors)
+    problems.extend(misfits(preliminary))
     warnings.extend(report.warnings)
     problems.extend(_root_problems(found, allow_no_index=allow_no_index))
     if strict:
@@ -214,12 +216,13 @@ def _plain_entry(file: ScannedFile) -> Entry:
 def _redirects(
     found: Scan, settings: SiteSettings, problems: list[Problem]
 ) -> tuple[tuple[RedirectRule, ...], list[Problem]]:
+    """Return the rules that could be read: loops and the like among them are found beside what is wrong with others."""
+    read = read_redirects(found.rules.get("_redirects", b""), hostnames=settings.hostnames)
     try:
-        rules, warnings = parse_redirects(found.rules.get("_redirects", b""), hostnames=settings.hostnames)
-        return rules, list(warnings)
+        read.findings.raise_if_any()
     except InputError as error:
         problems.extend(error.problems)
-        return (), []
+    return read.rules, list(read.warnings)
 
 
 def _headers(found: Scan, problems: list[Problem]) -> tuple[HeaderBlock, ...]:

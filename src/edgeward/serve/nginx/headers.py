@@ -85,6 +85,12 @@ def field_values(book: Book, manifest: Manifest, name: str, default: Value) -> l
     return [_joined(book, name, lines, pieces, default)]
 
 
+def line_regex(pattern: str, template: str | None) -> str:
+    """Return the regex that a map holds for a line of a block."""
+    compiled = compile_pattern(pattern)
+    return f"^{full(compiled)[0] if template is None else _regex(_Line(compiled, template))[0]}$"
+
+
 def _takes_all(line: _Line) -> bool:
     return line.template is None and matches_all(line.pattern)
 

@@ -160,7 +160,8 @@ class NginxEngine:
         self._tried = max(self._tried, self._generation) + 1
         file = self._path(CONFIG + ".next")
         try:
-            text = render(view, self._settings, self._machine, self._tried)
+            # Thousands of rules take seconds, in which the agent must go on saying that it is there.
+            text = await asyncio.to_thread(render, view, self._settings, self._machine, self._tried)
         except ValueError as error:
             raise ConfigRejected(f"the releases of {len(view.sites)} sites cannot be told to nginx: {error}") from error
         write_config(file, text)

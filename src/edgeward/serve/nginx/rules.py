@@ -21,11 +21,12 @@ from edgeward.core.rules import RedirectRule
 from edgeward.core.urls import find_entry
 from edgeward.serve.nginx.book import Book, Case, matching, when
 from edgeward.serve.nginx.patterns import ends_in_splat, filled, full, splat_empty, splat_filled
-from edgeward.serve.nginx.quote import Value, literal, variable
+from edgeward.serve.nginx.quote import Value, variable
 
 CLASSES: Final[tuple[RuleClass, ...]] = ("forced", "moved", "soft")
 PATH: Final = variable("ew_path")
 _LINE: Final = Value("\\n")
+_LINES: Final = ("path", "uri", "host", "language", "args", "cookie")
 _ANY: Final = r"[^\n]*"
 _MENTION: Final = re.compile(r":([A-Za-z0-9_]+)")
 _MANY: Final = 8
@@ -45,8 +46,7 @@ class _Ask:
 
     def lines(self) -> dict[str, str]:
         """Return what is asked of which line."""
-        names = ("path", "uri", "host", "language", "args", "cookie")
-        return {name: asked for name in names if (asked := getattr(self, name)) is not None}
+        return {name: asked for name in _LINES if (asked := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,18 @@ def vary_maps(book: Book, manifest: Manifest) -> dict[str, Value]:
             cases.setdefault(condition, []).append(matching(regex, Value("1")))
     source = Value(variable("ew_reached") + _LINE + variable("host") + _LINE + PATH)
     return {name: book.map(f"ew_varies_{name.lower()}", source, found, Value("")) for name, found in cases.items()}
+
+
+def longest_ask(rule: RedirectRule) -> str:
+    """Return the longest regex that a map of rules may hold for a rule: what it asks of every line of a key."""
+    pattern = compile_pattern(rule.source)
+    paths = [full(pattern)[0], full(pattern, encoded=False)[0]]
+    asks = [
+        _conditions(rule, path=path, uri=_ANY, args=args).lines()
+        for path in paths
+        for args, _, _ in _queries(Book(), rule)
+    ]
+    return max(("^" + r"\n".join(ask.get(line, _ANY) for line in _LINES) + "$" for ask in asks), key=len)
 
 
 def _class_map(book: Book, manifest: Manifest, name: RuleClass, rules: list[RedirectRule]) -> Value:
@@ -191,7 +203,7 @@ def _page_answers(book: Book, manifest: Manifest, rule: RedirectRule) -> Iterato
     pattern = compile_pattern(rule.source)
     if rule.target is None or not _MENTION.search(rule.target):
         path, _ = full(pattern)
-        act = _static_act(manifest, rule)
+        act = _static_act(book, manifest, rule)
         for args, _, _ in _queries(book, rule):
             yield _Answer(_conditions(rule, path=path, args=args), book.concatenated([act, _LINE, _LINE]))
         return
@@ -207,13 +219,13 @@ def _page_answers(book: Book, manifest: Manifest, rule: RedirectRule) -> Iterato
             yield _Answer(_conditions(rule, path=_ANY, uri=uri, args=args), book.concatenated(gives))
 
 
-def _static_act(manifest: Manifest, rule: RedirectRule) -> Value:
+def _static_act(book: Book, manifest: Manifest, rule: RedirectRule) -> Value:
     """Return act and target of a rule that serves a page which is known beforehand."""
     if rule.target is None:
         return Value("404 near\\n") if rule.status == 404 else Value(f"{rule.status} page\\n")
     path = Hit(rule, {}, {}, "").page_path()
     entry = None if path is None else find_entry(manifest.settings, manifest.by_path, path)
-    return Value("404 near\\n") if entry is None else Value(f"{rule.status} entry\\n{literal(entry.path)}")
+    return Value("404 near\\n") if entry is None else Value(f"{rule.status} entry\\n{book.literal(entry.path)}")
 
 
 def _page_path(book: Book, raw: str, groups: Mapping[str, Value], bare: Value, *, empty: bool) -> list[Value]:

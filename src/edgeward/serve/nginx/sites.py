@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from edgeward.core.assets import immutable_regex
@@ -129,11 +129,11 @@ def _immutable(book: Book, sites: Sequence[ServedSite]) -> Value:
     source = Value(variable("ew_from") + variable("uri"))
 
     def judge(settings: SiteSettings) -> Value:
-        own = immutable_regex(settings).removeprefix("^")
-        return book.map(
-            "ew_site_immutable", source, [matching(f"^{_TREE}{own}", literal("1")), matching("^k", literal("1"))],
-            literal(""),
-        )  # fmt: skip
+        # One regex for each pattern: one for all could be longer than nginx reads.
+        patterns = [None] if settings.immutable is None else [(text,) for text in settings.immutable]
+        regexes = [immutable_regex(replace(settings, immutable=each)).removeprefix("^") for each in patterns]
+        cases = [matching(f"^{_TREE}{regex}", literal("1")) for regex in regexes]
+        return book.map("ew_site_immutable", source, [*cases, matching("^k", literal("1"))], literal(""))
 
     automatic = judge(SiteSettings(name="automatic", hostnames=("automatic",)))
     chosen = [(site, judge(site.manifest.settings)) for site in sites if site.manifest.settings.immutable is not None]
