@@ -17,14 +17,15 @@ from edgeward.publish.values import Limits
 
 @dataclass(frozen=True)
 class Broken:
-    """One case. nobody: the push runs as a user who is not root. options: of the push. limits,
-    orders...: of the fleet.
+    """One case. nobody: the push runs as a user who is not root. root: breaking the folder needs root. options: of the
+    push. limits, orders...: of the fleet.
     """
 
     name: str
     spoil: Callable[[Path], object]
     says: tuple[str, ...]
     nobody: bool = False
+    root: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     limits: Limits | None = None
@@ -173,7 +174,7 @@ def a_socket(folder: Path) -> None:
         os.chdir(here)
 
 
-@case("zero: is a device; only files, folders and links to them can be published")
+@case("zero: is a device; only files, folders and links to them can be published", root=True)
 def a_device(folder: Path) -> None:
     os.mknod(folder / "zero", 0o666 | 0o020000, os.makedev(1, 5))
 
