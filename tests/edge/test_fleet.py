@@ -276,7 +276,7 @@ async def test_rot_takes_an_edge_out_until_it_is_mended(
     """A blob that rots under a served page: with the store away the edge says that it is out; when the store is back
     it mends itself, serves the right bytes and is ready again.
     """
-    limits = 'scrub_rate = "1 GiB"'
+    limits = 'scrub_rate = "1 GiB"\nscrub_round = 1'
     async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=2, limits=limits) as fleet:
         async with fleet.store() as store:
             result = await deployer.push(store, ONE)

@@ -148,6 +148,7 @@ class _Edge:
             stager,
             conditions,
             rate=settings.limits.scrub_rate,
+            round_seconds=settings.limits.scrub_round,
             reachable=lambda: store.connected,
             refresh=self.switching.refresh,
             journal=journal,

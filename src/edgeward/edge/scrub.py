@@ -37,7 +37,7 @@ class Progress:
 
 
 class Scrub:
-    """Reads at most `rate` bytes a second.
+    """Reads at most `rate` bytes a second, and everything at most once in `round_seconds`.
 
     reachable: whether the store can be asked just now. refresh: makes the HTTP engine open all files anew.
     """
@@ -49,6 +49,7 @@ class Scrub:
         conditions: Conditions,
         *,
         rate: int,
+        round_seconds: float = 60.0,
         reachable: Callable[[], bool],
         refresh: Callable[[], Awaitable[None]],
         journal: Journal,
@@ -63,6 +64,7 @@ class Scrub:
         self._stager = stager
         self._conditions = conditions
         self._rate = rate
+        self._round_seconds = round_seconds
         self._reachable = reachable
         self._refresh = refresh
         self._mending = asyncio.Lock()
@@ -72,8 +74,10 @@ class Scrub:
     async def run(self) -> None:
         """Scrub until cancelled."""
         while self._rate:
-            if not await self.once():
-                await asyncio.sleep(_IDLE)
+            began = time.monotonic()
+            await self.once()
+            # A small site would otherwise be read many times a second, which costs more than it finds.
+            await asyncio.sleep(max(1.0, self._round_seconds - (time.monotonic() - began)))
 
     async def once(self) -> bool:
         """Read everything once; returns whether there was anything."""

@@ -63,14 +63,15 @@ class Limits:
     """What the edge may use.
 
     disk_reserve: bytes that stay free on the disk of `data`; nothing is staged below. scrub_rate: bytes a second that
-    the scrub reads, 0: no scrub. blob_grace: seconds that a blob which nothing needs stays on this
-    edge. store_sweep: seconds between two sweeps of the state store, 0: this edge never does it. stale_after: seconds
-    that an edge may be behind the live pointers, or without the store, before it says so as a problem. poll: seconds
-    between two comparisons when nothing happens.
+    the scrub reads, 0: no scrub. scrub_round: seconds that one round of it takes at least. blob_grace: seconds that a
+    blob which nothing needs stays on this edge. store_sweep: seconds between two sweeps of the state store, 0: this
+    edge never does it. stale_after: seconds that an edge may be behind the live pointers, or without the store, before
+    it says so as a problem. poll: seconds between two comparisons when nothing happens.
     """
 
     disk_reserve: int = 1024 * MIB
     scrub_rate: int = 4 * MIB
+    scrub_round: int = 60
     blob_grace: int = 3600
     store_sweep: int = 6 * 3600
     stale_after: int = 30
@@ -207,6 +208,7 @@ def _limits(table: Table | None) -> Limits:
     settings = Limits(
         disk_reserve=table.read("disk_reserve", size, plain.disk_reserve),
         scrub_rate=table.read("scrub_rate", size, plain.scrub_rate),
+        scrub_round=table.read("scrub_round", whole(1, 31_536_000), plain.scrub_round),
         blob_grace=table.read("blob_grace", whole(0, 31_536_000), plain.blob_grace),
         store_sweep=table.read("store_sweep", whole(0, 31_536_000), plain.store_sweep),
         stale_after=table.read("stale_after", whole(1, 86_400), plain.stale_after),
