@@ -182,14 +182,16 @@ def test_a_port_that_is_taken_is_named_with_its_option(edgeward):
     assert "--http-port" in taken.err
 
 
-def test_an_edge_that_is_killed_comes_back(demo):
-    """The demo says so, starts it again, and the fleet is whole."""
+def test_an_edge_that_is_killed_comes_back_even_the_one_with_the_store(demo):
+    """The demo says so, starts it again, and the fleet is whole: the store answers and the edge is current."""
     running = demo("--engine", "preview", "--edges", "2")
-    agent = int(re.search(r"IAD .* pid (\d+)", running.said)[1])
+    agent = int(re.search(r"FRA .* pid (\d+)", running.said)[1])
     os.kill(agent, signal.SIGKILL)
-    eventually_sync(lambda: "edge iad ended (killed by SIGKILL)" in running.said)
-    eventually_sync(lambda: "edge iad starts again" in running.said, within=15)
-    eventually_sync(lambda: running.get(ADDRESSES[1])[0] == 200, within=30, ignoring=(OSError,))
+    eventually_sync(lambda: "edge fra ended (killed by SIGKILL)" in running.said)
+    assert running.get(ADDRESSES[1])[0] == 200
+    eventually_sync(lambda: "edge fra starts again" in running.said, within=15)
+    eventually_sync(lambda: running.get(ADDRESSES[0])[0] == 200, within=30, ignoring=(OSError,))
+    eventually_sync(lambda: running.said.count("edge fra: current") > 1 or "answers again" in running.said, within=30)
     assert running.end(signal.SIGTERM) == 0
     _assert_gone(running)
 
@@ -214,3 +216,11 @@ def test_the_demo_runs_on_nginx_where_there_is_one(demo):
     assert any("nginx" in line for line in running.running())
     assert running.end(signal.SIGINT) == 0
     _assert_gone(running)
+
+
+def test_a_demo_that_is_killed_takes_its_edges_along(demo):
+    """SIGKILL gives it no time to clean up; its edges, the state server and nginx end all the same."""
+    running = demo("--edges", "2")
+    assert len(running.running()) > 2
+    running.end(signal.SIGKILL)
+    eventually_sync(lambda: running.running() == [] and running.listening() == [], within=STOP_SECONDS)

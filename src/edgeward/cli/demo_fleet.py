@@ -96,7 +96,7 @@ async def _start(edge: DemoEdge) -> asyncio.subprocess.Process:
     with edge.log.open("ab") as log:
         return await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "edgeward", "edge", "run", "--config", str(edge.config)),
+            *("-m", "edgeward", "edge", "run", "--config", str(edge.config), "--end-with", str(os.getpid())),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -9,6 +9,7 @@ import typer
 
 from edgeward.cli import tables, views
 from edgeward.cli.options import FleetOption, JsonOption
+from edgeward.cli.running import end_with
 from edgeward.cli.session import with_store
 from edgeward.cli.shape import Command, Group, examples
 
@@ -33,6 +34,7 @@ def run(
     config: Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The edge's settings.")] = Path(
         "/etc/edgeward/edge.toml"
     ),
+    parent: Annotated[int | None, typer.Option("--end-with", metavar="PID", hidden=True)] = None,
 ) -> None:
     """Be an edge: fetch what is live, serve it, report. Runs until SIGTERM or Ctrl-C.
 
@@ -44,7 +46,7 @@ def run(
     settings = read_settings(config)
     views.log_to_stderr()
     # It listens to signals itself: SIGHUP ends the agent alone, and HTTP goes on.
-    asyncio.run(run_edge(settings))
+    asyncio.run(run_edge(settings) if parent is None else end_with(parent, run_edge(settings)))
 
 
 @group.command(cls=Command, name="list", epilog=examples(("edgeward edge list", ""), ("edgeward edge list --json", "")))

@@ -1,6 +1,7 @@
 """Run one coroutine as a command: Ctrl-C and SIGTERM cancel it, it cleans up, and the exit code says so."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Coroutine
 from typing import TypeVar
@@ -23,6 +24,29 @@ def run(work: Coroutine[object, object, T]) -> T:
     changes nothing: what it waits for has deadlines.
     """
     return asyncio.run(_cancelled_by_signals(work))
+
+
+async def end_with(parent: int, work: Coroutine[object, object, T]) -> T:
+    """Run `work`, and send ourselves SIGTERM when the process `parent` ends, however it ends (Linux; else never)."""
+    try:
+        watched = os.pidfd_open(parent)
+    except AttributeError:
+        return await work
+    except ProcessLookupError:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return await work
+    loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        loop.remove_reader(watched)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    loop.add_reader(watched, ended)
+    try:
+        return await work
+    finally:
+        loop.remove_reader(watched)
+        os.close(watched)
 
 
 async def _cancelled_by_signals(work: Coroutine[object, object, T]) -> T:

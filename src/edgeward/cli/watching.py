@@ -70,13 +70,20 @@ async def _watch_table(store: "Store") -> None:
 
 async def _watch_lines(store: "Store") -> None:
     last: tuple[str, ...] = ()
+    trouble = ""
     while True:
         try:
             lines = status_lines(await fleet_status(store))
         except StoreError as error:
-            lines = (visible(error.message),)
-        for line in lines:
-            if line not in last:
-                views.show(line)
-        last = lines
+            if not trouble:
+                views.show(visible(error.message))
+            trouble = error.message
+        else:
+            if trouble:
+                views.show("the state store answers again")
+            trouble = ""
+            for line in lines:
+                if line not in last:
+                    views.show(line)
+            last = lines
         await asyncio.sleep(REFRESH_SECONDS)
