@@ -67,7 +67,7 @@ async def rollback(
     so; it is live), ConflictError, QuorumError, StoreError. Nothing is uploaded.
     """
     began = time.monotonic()
-    async with intent(store, site, progress), call_roll(store) as roll:
+    async with intent(store, site, progress) as held, call_roll(store) as roll:
         live = await read_live(store, site)
         if live.pointer is None:
             raise _unknown(site)
@@ -75,7 +75,7 @@ async def rollback(
         if release == live.release:
             raise InputError(f"release {release[:12]} of site {site} is live already", hint=f"edgeward releases {site}")
         record = await read_record(store, site, release)
-        promotion = Promotion(live, record, "rollback", by or deployer_name(), waiting or Waiting(), began)
+        promotion = Promotion(held, live, record, "rollback", by or deployer_name(), waiting or Waiting(), began)
         async with traces(store, site, release) as left:
             # Its hostnames may have been given back since (`site rm`), or may be another site's by now.
             settings = (await read_manifest(store, record)).settings
@@ -99,11 +99,11 @@ async def remove_site(
     StoreError.
     """
     began = time.monotonic()
-    async with intent(store, site, progress), call_roll(store) as roll:
+    async with intent(store, site, progress) as held, call_roll(store) as roll:
         live = await read_live(store, site)
         if live.pointer is None:
             raise _unknown(site)
-        promotion = Promotion(live, None, "remove", by or deployer_name(), waiting or Waiting(), began)
+        promotion = Promotion(held, live, None, "remove", by or deployer_name(), waiting or Waiting(), began)
         staged = {} if live.release is None else await make_live(promotion, store, roll, progress)
         await _give_hostnames_back(store, site)
         return await follow(promotion, roll, progress, staged)

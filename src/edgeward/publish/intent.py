@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
 from edgeward.core.codec import canonical_bytes
 from edgeward.errors import ConflictError, StoreError
@@ -22,8 +23,43 @@ _PATIENCE = 120.0
 _GOODBYE = 5.0
 
 
+@dataclass
+class Intent:
+    """An intent that is held. `confirm` before the pointer moves: this machine may have slept while it expired."""
+
+    store: Store
+    site: str
+    key: str
+    value: bytes
+    lost: bool = False
+
+    async def confirm(self) -> None:
+        """Raise ConflictError if the intent has not stood all the time: a sweep may have taken what it protected."""
+        if self.lost or await self.store.pushes.get(self.key) is None:
+            self.lost = True
+            raise ConflictError(
+                f"the intent to change site {self.site} expired before it was done: this machine was asleep or cut off"
+                " from the store, and what the change counts on may have been swept meanwhile",
+                hint="run the command again",
+                site=self.site,
+            )
+
+    async def keep(self, every: float) -> None:
+        """Write it anew every so many seconds. One that has expired stays lost: it would hide what a sweep did."""
+        while not self.lost:
+            await asyncio.sleep(every)
+            with suppress(StoreError):
+                stored = await self.store.pushes.get(self.key)
+                try:
+                    self.lost = stored is None
+                    if stored is not None:
+                        await self.store.pushes.update(self.key, self.value, stored.revision)
+                except ConflictError:
+                    self.lost = True
+
+
 @asynccontextmanager
-async def intent(store: Store, site: str, progress: Progress) -> AsyncIterator[None]:
+async def intent(store: Store, site: str, progress: Progress) -> AsyncIterator[Intent]:
     """Hold an intent while the context lasts; it is entered when no sweep is under way.
 
     Raises StoreUnavailable, ConflictError if a sweep has not ended after two minutes.
@@ -33,10 +69,11 @@ async def intent(store: Store, site: str, progress: Progress) -> AsyncIterator[N
     ttl = store.pushes.layout.ttl
     assert ttl is not None
     await store.pushes.put(key, value)
-    keeper = asyncio.create_task(_keep(store, key, value, ttl / 3), name=f"intent of a push of {site}")
+    held = Intent(store, site, key, value)
+    keeper = asyncio.create_task(held.keep(ttl / 3), name=f"intent of a push of {site}")
     try:
         await _wait_for_sweep(store, progress)
-        yield
+        yield held
     finally:
         keeper.cancel()
         with suppress(asyncio.CancelledError):
@@ -44,13 +81,6 @@ async def intent(store: Store, site: str, progress: Progress) -> AsyncIterator[N
         # If the store is away the intent goes by itself when its time is over.
         with suppress(StoreError):
             await store.pushes.delete(key, deadline=_GOODBYE)
-
-
-async def _keep(store: Store, key: str, value: bytes, every: float) -> None:
-    while True:
-        await asyncio.sleep(every)
-        with suppress(StoreError):
-            await store.pushes.put(key, value)
 
 
 async def _wait_for_sweep(store: Store, progress: Progress) -> None:

@@ -14,6 +14,7 @@ from typing import Literal
 from edgeward.core.digest import Digest
 from edgeward.core.fleet import EdgeStatus, Move, Pointer, ReleaseRecord
 from edgeward.errors import ConflictError, QuorumError, StoreError, StoreUnavailable
+from edgeward.publish.intent import Intent
 from edgeward.publish.progress import Advanced, EdgeReached, Finished, Progress, Started
 from edgeward.publish.releases import Live, ensure_record, release_key
 from edgeward.publish.roll_call import Attendance, RollCall, enough
@@ -26,10 +27,11 @@ _GOODBYE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """A move to be made. live: where the pointer stood when the command began. record: of the release, None = remove
-    the site. began: monotonic time at which the command began.
+    """A move to be made. held: the command's intent. live: where the pointer stood when the command began. record: of
+    the release, None = remove the site. began: monotonic time at which the command began.
     """
 
+    held: Intent
     live: Live
     record: ReleaseRecord | None
     move: Move
@@ -137,6 +139,7 @@ async def _move(promotion: Promotion, store: Store) -> None:
     value = promotion.pointer().to_bytes()
     if promotion.record is not None:
         await ensure_record(store, promotion.record)
+    await promotion.held.confirm()
     try:
         if promotion.live.revision is None:
             await store.live.create(promotion.site, value)

@@ -22,7 +22,7 @@ from edgeward.publish.claims import unclaimed
 from edgeward.publish.deployer import Signer, deployer_name, load_signer
 from edgeward.publish.fleet_settings import read_deployers, read_limits
 from edgeward.publish.git import commit_subject
-from edgeward.publish.intent import intent
+from edgeward.publish.intent import Intent, intent
 from edgeward.publish.places import Places
 from edgeward.publish.progress import Advanced, Finished, Noticed, Phase, Progress, Started, silent
 from edgeward.publish.promote import Promotion, follow, make_live
@@ -105,7 +105,7 @@ async def push(
     run = _Push(options, store, progress, places or Places.of_user())
     if options.dry_run:
         return await _plan(run)
-    async with intent(store, run.site, progress), call_roll(store) as roll:
+    async with intent(store, run.site, progress) as held, call_roll(store) as roll:
         signer = await _signer(run)
         ready = await _prepare(run)
         release = ready.build.manifest.release
@@ -115,7 +115,7 @@ async def push(
         message = _message(run)
         packed = await run.in_thread(lambda: pack_manifest(ready.build.manifest))
         record = _record(run, ready, signer, message, packed)
-        moved = await _release(run, ready, record, packed, roll)
+        moved = await _release(run, ready, record, packed, roll, held=held)
         run.variants.prune()
         return _result(run, ready, "released", message, moved)
 
@@ -226,10 +226,12 @@ async def _upload(run: _Push, ready: _Ready) -> None:
     run.finished("upload", began, f"{len(ready.missing.sizes):,} blobs, {ready.missing.bytes:,} bytes")
 
 
-async def _release(run: _Push, ready: _Ready, record: ReleaseRecord, packed: bytes, roll: RollCall) -> MoveResult:
+async def _release(
+    run: _Push, ready: _Ready, record: ReleaseRecord, packed: bytes, roll: RollCall, *, held: Intent
+) -> MoveResult:
     """Claim hostnames, store the manifest and the record, and make the release live."""
     before = ready.before
-    promotion = Promotion(before.live, record, "push", record.deployer, run.options.waiting, run.began)
+    promotion = Promotion(held, before.live, record, "push", record.deployer, run.options.waiting, run.began)
     async with traces(run.store, run.site, record.release) as left:
         moment = int(time.time())
         await left.claim([HostClaim(name, run.site, moment) for name in run.options.settings.hostnames])
