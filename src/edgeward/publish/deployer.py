@@ -5,6 +5,7 @@ The key is made when it is first needed, in the settings folder of the user, rea
 
 import getpass
 import os
+import secrets
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,9 +89,9 @@ def _make(path: Path) -> bytes:
     """Write a new key; if another process wrote one meanwhile, that one counts."""
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "wb") as out:  # noqa: PTH123 (a descriptor, for the mode)
             out.write(pem)
             out.flush()
