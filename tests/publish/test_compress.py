@@ -223,6 +223,18 @@ def test_old_variants_are_thrown_away_once_a_day(tmp_path: Path, cache: VariantC
     assert cache.find(files["/a.html"].digest) is None
 
 
+def test_what_is_used_stays(tmp_path: Path, cache: VariantCache) -> None:
+    """A variant that is found again is as good as new."""
+    files = scanned(tmp_path / "s", a_html=TEXT)
+    compress_all(files.values(), cache)
+    for file in cache.folder.rglob("*.*"):
+        os.utime(file, (0, 0))
+    assert cache.find(files["/a.html"].digest)
+    cache.prune()
+    assert cache.find(files["/a.html"].digest)
+    assert len(list(cache.folder.rglob(f"{files['/a.html'].digest}.*"))) == 3
+
+
 @given(st.binary(max_size=3000), st.integers(1, 40))
 def test_any_content_comes_back(tmp_path_factory, content: bytes, times: int) -> None:
     """Round trip for any bytes; sizes of variants and identity all differ."""

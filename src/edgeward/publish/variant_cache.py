@@ -7,6 +7,7 @@ wrong or missing here is made again.
 
 import hashlib
 import json
+import os
 import secrets
 import shutil
 import time
@@ -43,9 +44,19 @@ class VariantCache:
         """Return the variants made of `content` (perhaps none was worth it), or None if that is not known."""
         try:
             value = json.loads(self._index(content).read_bytes())
-            return tuple(Variant(coding, parse_digest(digest), int(size)) for coding, digest, size in value["variants"])
+            found = tuple(
+                Variant(coding, parse_digest(digest), int(size)) for coding, digest, size in value["variants"]
+            )
+            self._use(content, found)
+            return found
         except (OSError, ValueError, TypeError, KeyError, SchemaError):
             return None
+
+    def _use(self, content: Digest, variants: tuple[Variant, ...]) -> None:
+        """Date the files of `content` anew, so that `prune` leaves them."""
+        for file in (self._index(content), *(self.path(content, variant.coding) for variant in variants)):
+            with suppress(OSError):
+                os.utime(file)
 
     def path(self, content: Digest, coding: Coding) -> Path:
         """Where the bytes of a variant are, if they are."""
