@@ -14,6 +14,7 @@ ALWAYS = Site("always", _PAGES, settings={"trailing_slash": "always"})
 NEVER = Site("never", _PAGES, settings={"trailing_slash": "never"})
 EXACT = Site("exact", _PAGES, settings={"clean_urls": False})
 NESTED = Site("nested", named("/index.html", "/index/index.html", "/a/index.html", "/a/index/index.html"))
+ERRORS = Site("errors", named("/index.html", "/404.html", "/a/404.html", "/a/b/404.html", "/a/b/c/d/404.html"))
 BARE = Site("bare", named("/index.html"))
 ODD_NAMES = (
     "/space name.html", "/ünï/cödé.txt", "/100%.txt", "/question?.txt", "/hash#.txt", '/quote".txt', "/back\\slash.txt",
@@ -92,6 +93,10 @@ CASES: list[Case] = [
     case(
         "nearest 404.html: the folder's own, further down", AUTO, "/docs/no/thing/at/all", 404, serves="/docs/404.html"
     ),
+    case("nearest 404.html: the deepest of several", ERRORS, "/a/b/c/d/x", 404, serves="/a/b/c/d/404.html"),
+    case("nearest 404.html: one in the middle", ERRORS, "/a/b/c/x", 404, serves="/a/b/404.html"),
+    case("nearest 404.html: one further up", ERRORS, "/a/x/b/", 404, serves="/a/404.html"),
+    case("nearest 404.html: a name that only begins alike", ERRORS, "/a/bc/x", 404, serves="/a/404.html"),
     case("nearest 404.html: in the folder itself", AUTO, "/docs/nothing/", 404, serves="/docs/404.html"),
     case("nearest 404.html: the root's", AUTO, "/team/nothing", 404, serves="/404.html"),
     case(
