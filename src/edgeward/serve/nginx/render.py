@@ -1,7 +1,7 @@
 """The whole configuration of nginx for a view, as text. A pure function: the same view gives the same bytes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,13 +13,12 @@ from edgeward.serve.engine import ServedSite, ServedView
 from edgeward.serve.nginx.book import Book
 from edgeward.serve.nginx.candidates import found_files, mode_of, respelt_files, served_files
 from edgeward.serve.nginx.fields import dress, type_lines
-from edgeward.serve.nginx.hot import hot_locations, hot_of
 from edgeward.serve.nginx.locations import Plan, back, block, error_pages, front, shared
-from edgeward.serve.nginx.quote import Value, literal, token, variable
+from edgeward.serve.nginx.quote import Value, token, variable
 from edgeward.serve.nginx.requests import request_maps, rule_parts
 from edgeward.serve.nginx.rules import CLASSES, rule_maps, vary_maps
 from edgeward.serve.nginx.settings import NginxSettings
-from edgeward.serve.nginx.sites import SiteMaps, by_host, hosts, revalidation_dates, site_maps
+from edgeward.serve.nginx.sites import by_host, revalidation_dates, site_maps
 
 CONFIG: Final = "nginx.conf"
 BACK: Final = "sockets/back.sock"
@@ -29,11 +28,9 @@ PID: Final = "nginx.pid"
 ERROR_LOG: Final = "logs/error.log"
 ACCESS_LOG: Final = "logs/access.log"
 PAGES: Final = "pages"
-OWN_SERVERS: Final = 16
-"""Sites that get a server of their own, those with most files first."""
 _TEMPORARY: Final = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 _LOG_FORMAT: Final = (
-    '{"time":"$time_iso8601","host":"$host","address":"$ew_client","method":"$request_method",'
+    '{"time":"$time_iso8601","host":"$host","address":"$remote_addr","method":"$request_method",'
     '"target":"$request_uri","protocol":"$server_protocol","status":$status,"bytes":$bytes_sent,'
     '"seconds":$request_time,"referer":"$http_referer","agent":"$http_user_agent","release":"$ew_release"}'
 )
@@ -55,15 +52,14 @@ def retired_file(folder: Path, generation: int) -> Path:
 def render(view: ServedView, settings: NginxSettings, machine: Machine, generation: int) -> str:
     """Return the configuration that serves the view."""
     book = Book()
-    sites = sorted(view.sites, key=lambda site: site.manifest.settings.name)
-    maps = site_maps(book, sites)
-    plan = _plan(book, view.edge, sites, maps, settings, generation)
-    servers = _servers(book, sites, plan, maps, settings, generation)
+    plan = _plan(book, view, settings, generation)
     lines = [
         f"# generation {generation}",
         "# Written by edgeward; changes are lost. `edgeward` makes it anew from the live releases of its sites.",
         *_main(settings, machine),
-        *block("http", *_http(settings, machine), "", *book.write().split("\n"), "", *servers),
+        *block(
+            "http", *_http(settings, machine), "", *book.write().split("\n"), "", *_servers(plan, settings, generation)
+        ),
     ]
     return "\n".join(lines) + "\n"
 
@@ -74,9 +70,9 @@ def generation_of(config: str) -> int:
     return int(first) if first.isascii() and first.isdigit() else 0
 
 
-def _plan(
-    book: Book, edge: str, sites: Sequence[ServedSite], maps: SiteMaps, settings: NginxSettings, generation: int
-) -> Plan:
+def _plan(book: Book, view: ServedView, settings: NginxSettings, generation: int) -> Plan:
+    sites = sorted(view.sites, key=lambda site: site.manifest.settings.name)
+    maps = site_maps(book, sites)
     request_maps(book, revalidation_dates(book, sites))
     rules = _rules(book, sites)
     varies = _varies(book, sites)
@@ -84,17 +80,15 @@ def _plan(
         rule_parts(book)
     finds = any(_finds(site) for site in sites)
     return Plan(
-        edge=edge,
-        root=variable("ew_root"),
-        release=variable("ew_release"),
-        dress=dress(book, edge, sites, maps, varies),
-        varies=varies,
+        edge=view.edge,
+        dress=dress(book, view.edge, sites, maps, varies),
         rules=rules,
         served=served_files(book, frozenset(mode_of(site.manifest.settings) for site in sites)),
         respelt=respelt_files(book),
         found=found_files(book) if finds else [],
         near=maps.near,
         fallback=maps.fallback,
+        conditional=bool(varies),
         pages=str(settings.folder / PAGES),
         health=str(settings.health),
         challenges=None if settings.challenges is None else str(settings.challenges),
@@ -190,7 +184,6 @@ def _http(settings: NginxSettings, machine: Machine) -> list[str]:
         f"open_file_cache max={min(20_000, machine.files // 4)} inactive=60s;",
         "open_file_cache_valid 1s;  # how long a retired generation can overlook that it is",
         "open_file_cache_errors on;",
-        "server_names_hash_bucket_size 512;",
         "client_max_body_size 0;  # another method than GET and HEAD is refused before its body is looked at",
         "client_header_timeout 15s;",
         "client_body_timeout 15s;",
@@ -201,19 +194,22 @@ def _http(settings: NginxSettings, machine: Machine) -> list[str]:
     ]
 
 
-def _servers(
-    book: Book, sites: Sequence[ServedSite], plan: Plan, maps: SiteMaps, settings: NginxSettings, generation: int
-) -> list[str]:
-    common = [*plan.dress.types, *plan.dress.lines, *shared(plan)]
-    listens = [*settings.listen, f"unix:{FRONT}"]
-    outer = [*(f"listen {name} default_server;" for name in listens), *common, *error_pages(front=True), *front(plan)]
+def _servers(plan: Plan, settings: NginxSettings, generation: int) -> list[str]:
+    common = [*plan.dress.types, *plan.dress.lines, *error_pages(), *shared(plan)]
+    outer = [
+        *(f"listen {address} default_server;" for address in settings.listen),
+        f"listen unix:{FRONT};",
+        "set_real_ip_from unix:;",
+        "real_ip_header X-Edgeward-Client;",
+        *common,
+        *front(plan),
+    ]
     inner = [
         f"listen unix:{BACK};",
         "access_log off;",
         "large_client_header_buffers 8 32k;",
         "keepalive_requests 100000;",
         *common,
-        *error_pages(front=False),
         *back(plan),
     ]
     control = [
@@ -222,45 +218,11 @@ def _servers(
         *block("location = /generation", f"return 200 {generation};"),
         *block("location = /status", "stub_status;"),
     ]
-    own = [line for site in _largest(sites) for line in _own_server(book, site, plan, maps, listens)]
     return [
-        "# what clients reach: every host that has no server of its own",
+        "# what clients reach",
         *block("server", *outer),
-        *own,
-        "# behind the detour: all sites, for requests whose path nginx has normalised and encoded",
+        "# behind the detour: the same sites, for requests whose path nginx has normalised and encoded",
         *block("server", *inner),
         "# for the agent",
         *block("server", *control),
     ]
-
-
-def _largest(sites: Sequence[ServedSite]) -> list[ServedSite]:
-    """Return the sites that get a server of their own: each costs some memory, so not all of a thousand do."""
-    plain = [site for site in sites if not site.https]
-    return sorted(plain, key=lambda site: (-len(site.manifest.entries), site.manifest.settings.name))[:OWN_SERVERS]
-
-
-def _own_server(book: Book, site: ServedSite, plan: Plan, maps: SiteMaps, listens: Sequence[str]) -> list[str]:
-    """Return a server that differs from the one for all in what it need not ask: it knows its site."""
-    manifest = site.manifest
-    mode = mode_of(manifest.settings)
-    root = literal(str(site.tree))
-    hot = hot_of(book, manifest, root=root, mode=mode, edge=plan.edge, immutable=maps.immutable)
-    if hot is None:
-        return []
-    own = replace(
-        plan,
-        root=root,
-        release=literal(manifest.release[:12]),
-        dress=dress(book, plan.edge, [site], maps, plan.varies),
-        served=served_files(book, frozenset({mode})),
-    )
-    lines = [
-        *(f"listen {name};" for name in listens),
-        f"server_name {' '.join(token(name) for name in hosts(site))};",
-        *own.dress.lines,
-        *error_pages(front=True),
-        *shared(own),
-        *front(own, hot_locations(hot, plan.retired)),
-    ]
-    return [f"# site {manifest.settings.name}", *block("server", *lines)]
