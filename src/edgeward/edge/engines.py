@@ -10,8 +10,7 @@ from edgeward.edge.settings import EdgeSettings
 from edgeward.errors import EdgewardError
 from edgeward.serve.engine import Engine
 from edgeward.serve.nginx.process import NginxEngine
-from edgeward.serve.nginx.render import ACCESS_LOG
-from edgeward.serve.nginx.settings import NginxSettings
+from edgeward.serve.nginx.settings import ACCESS_LOG, NginxSettings
 
 _LOG = logging.getLogger("edgeward.edge")
 _CHORES_EVERY = 10.0

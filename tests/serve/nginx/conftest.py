@@ -15,8 +15,7 @@ import pytest
 from conformance.sites import Shelf
 from edgeward.serve.nginx.process import NginxEngine
 from edgeward.serve.nginx.processes import find_master, workers_of
-from edgeward.serve.nginx.render import CONFIG, PID
-from edgeward.serve.nginx.settings import NginxSettings
+from edgeward.serve.nginx.settings import CONFIG, PID, NginxSettings
 
 PORT = 8080
 

@@ -133,3 +133,8 @@ class Book:
     def _name(self, stem: str) -> str:
         count = self._counts[stem] = self._counts.get(stem, 0) + 1
         return stem if count == 1 else f"{stem}_{count}"
+
+
+def block(head: str, *lines: str) -> list[str]:
+    """Return a block of configuration, indented."""
+    return [f"{head} {{", *(f"    {line}" if line else "" for line in lines), "}"]

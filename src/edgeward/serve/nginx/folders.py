@@ -4,19 +4,21 @@ import grp
 import os
 import pwd
 import resource
+import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from edgeward.core import pages
 from edgeward.errors import DiskError, ServeError
 from edgeward.serve.blobs import disk_error
-from edgeward.serve.nginx.render import PAGES, Machine
-from edgeward.serve.nginx.settings import NginxSettings
+from edgeward.serve.engine import ServedSite
+from edgeward.serve.nginx.render import Machine, roots_folder
+from edgeward.serve.nginx.settings import PAGES, NginxSettings
 
 _USER: Final = "www-data"
-_FOLDERS: Final = ("logs", "temp", "sockets", "retired", PAGES)
+_FOLDERS: Final = ("logs", "temp", "sockets", "retired", "roots", PAGES)
 _MAX_FILES: Final = 65_536
 
 
@@ -66,6 +68,26 @@ def prepare(settings: NginxSettings, machine: Machine) -> None:
             temp.replace(file)
     except OSError as error:
         raise disk_error("prepare nginx's folder", folder, error) from error
+
+
+def link_roots(settings: NginxSettings, generation: int, roots: Mapping[Path, ServedSite] | None) -> None:
+    """Make the links of a generation; with None take those of all other generations away. Raises DiskError."""
+    folder = settings.folder / "roots"
+    try:
+        if roots is None:
+            for other in folder.iterdir():
+                if other.name != str(generation):
+                    shutil.rmtree(other)
+            return
+        made = roots_folder(settings.folder, generation)
+        if made.exists():
+            shutil.rmtree(made)
+        made.mkdir()
+        made.chmod(0o755)
+        for link, site in roots.items():
+            link.symlink_to(site.tree)
+    except OSError as error:
+        raise disk_error("link trees below", folder, error) from error
 
 
 def rotate(log: Path, *, size: int, keep: int) -> bool:

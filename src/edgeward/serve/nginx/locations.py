@@ -11,7 +11,9 @@ from edgeward.core.fields import REVALIDATE
 from edgeward.core.pages import PAGES
 from edgeward.core.resolve import ALLOW
 from edgeward.core.rulebook import RuleClass
+from edgeward.serve.nginx.book import block
 from edgeward.serve.nginx.fields import Dress, add_header, plain_lines
+from edgeward.serve.nginx.hot import ELSEWHERE
 from edgeward.serve.nginx.quote import Value, literal, value, variable
 
 INTERNAL: Final = "/.well-known/edgeward/-"
@@ -23,7 +25,7 @@ _VALIDATED: Final = add_header("Last-Modified", variable("sent_http_last_modifie
 """Of itself nginx leaves Last-Modified out of answers of 400 and above."""
 _BY_STATUS: Final = {
     "@gate": "590", "@act": "591", "@detour": "592", "@forward": "593", "@options": "594",
-    "@content": "570", "@content_found": "574",
+    "@look": ELSEWHERE, "@content": "570", "@content_found": "574",
 }  # fmt: skip
 _PAGE_STATUSES: Final = {"404": ("571", "575"), "410": ("572", "576"), "451": ("573", "577")}
 """For the status of a page rule: our status for a page that is known, and for one that has to be found."""
@@ -33,12 +35,15 @@ _PAGE_STATUSES: Final = {"404": ("571", "575"), "410": ("572", "576"), "451": ("
 class Plan:
     """All that the locations are made of.
 
-    rules: `$ew_<class>` for the classes that any site has rules of. found: files to try for a page that a rule names
-    with placeholders, empty where no rule does. conditional: some rule has conditions, so that Vary must know which
-    classes were asked. retired: file that is there once another generation serves.
+    root, release: of the site that is asked for. rules: `$ew_<class>` for the classes that any site has rules of.
+    found: files to try for a page that a rule names with placeholders, empty where no rule does. varies: by condition,
+    `$ew_vary_...`; where there are any, Vary must know which classes were asked. retired: file that is there once
+    another generation serves.
     """
 
     edge: str
+    root: Value
+    release: Value
     dress: Dress
     rules: Mapping[RuleClass, Value]
     served: Sequence[Value]
@@ -46,7 +51,7 @@ class Plan:
     found: Sequence[Value]
     near: Value
     fallback: Value
-    conditional: bool
+    varies: Mapping[str, Value]
     pages: str
     health: str
     challenges: str | None
@@ -54,13 +59,8 @@ class Plan:
     header_bytes: int
 
 
-def block(head: str, *lines: str) -> list[str]:
-    """Return a block of configuration, indented."""
-    return [f"{head} {{", *(f"    {line}" if line else "" for line in lines), "}"]
-
-
-def error_pages() -> list[str]:
-    """Return the `error_page` lines of a server."""
+def error_pages(*, front: bool) -> list[str]:
+    """Return the `error_page` lines of a server. front: clients reach it."""
     lines = [f"error_page {status} = {name};" for name, status in _BY_STATUS.items()]
     for status, (known, found) in _PAGE_STATUSES.items():
         lines += [f"error_page {known} ={status} @page;", f"error_page {found} ={status} @page_found;"]
@@ -71,7 +71,7 @@ def error_pages() -> list[str]:
     ]
     lines += [
         f"error_page 405 {INTERNAL}/method/405.html;",
-        f"error_page 403 =500 {INTERNAL}/site/500.html;",
+        "error_page 403 = @gate;" if front else f"error_page 403 =500 {INTERNAL}/site/500.html;",
         f"error_page 494 =431 {INTERNAL}/site/431.html;",
         "recursive_error_pages on;",
     ]
@@ -84,10 +84,10 @@ def tries(files: Sequence[Value], otherwise: str) -> str:
     return f"try_files {' '.join(names)} {otherwise};"
 
 
-def front(plan: Plan) -> list[str]:
-    """Return the locations of the server that clients reach."""
+def front(plan: Plan, hot: Sequence[str] = ()) -> list[str]:
+    """Return the locations of a server that clients reach. hot: the locations of a site's short way, if it has one."""
     look = [
-        "root $ew_root;",
+        _root(plan),
         f"if (-f {value(literal(plan.retired))}) {{ return 593; }}  # a later generation serves: it answers",
         'set $ew_gate "$ew_host$ew_read$ew_target$ew_conditional";',
         "if ($ew_gate) { return 590; }",
@@ -103,7 +103,8 @@ def front(plan: Plan) -> list[str]:
         "return 592;  # ranges and conditions that nginx and HTTP see differently",
     ]
     return [
-        *block("location /", *look),
+        *hot,
+        *block("location @look" if hot else "location /", *look),
         *block("location @gate", *gate),
         *_detour(plan),
         *_forward(),
@@ -115,7 +116,7 @@ def front(plan: Plan) -> list[str]:
 def back(plan: Plan) -> list[str]:
     """Return the locations of the server behind the detour, whose request line nginx has normalised."""
     look = [
-        "root $ew_root;",
+        _root(plan),
         'set $ew_gate "$ew_host$ew_illegal$http_x_edgeward_altered";',
         "if ($ew_gate) { return 590; }",
         *_ask(plan, "forced"),
@@ -138,10 +139,14 @@ def shared(plan: Plan) -> list[str]:
     return [*_misses(plan), *_acts(plan), *_answers(plan), *_built_in(plan)]
 
 
+def _root(plan: Plan) -> str:
+    return f"root {value(plan.root)};"
+
+
 def _ask(plan: Plan, name: RuleClass) -> list[str]:
     """Return the lines that ask the rules of a class."""
     letters = {"forced": "f", "moved": "fm", "soft": "fms"}[name]
-    lines = [f'set $ew_reached "{letters}";'] if plan.conditional else []
+    lines = [f'set $ew_reached "{letters}";'] if plan.varies else []
     if name in plan.rules:
         variable_name = plan.rules[name].replace("{", "").replace("}", "")
         lines.append(f"if ({variable_name}) {{ set $ew_hit {value(plan.rules[name])}; return 591; }}")
@@ -150,19 +155,19 @@ def _ask(plan: Plan, name: RuleClass) -> list[str]:
 
 def _misses(plan: Plan) -> list[str]:
     respelt = [
-        f"if (-f {value(Value('$ew_root/identity' + file))}) {{ return 308 {value(Value(url + '$is_args$args'))}; }}"
+        f"if (-f {value(plan.root, literal('/identity'), file)}) {{ return 308 {value(url, Value('$is_args$args'))}; }}"
         for file, url in plan.respelt
     ]
     miss = [
         "root $ew_kept;",
         "open_file_cache_errors off;",
-        "if (!-d $ew_root/identity) { return 500; }  # a fault of ours is never a 404",
+        f"if (!-d {value(Value(plan.root + '/identity'))}) {{ return 500; }}  # a fault of ours is never a 404",
         *respelt,
         *_ask(plan, "moved"),
         "set $ew_from k;",
         tries([variable("uri")], "@soft"),
     ]
-    soft = ["root $ew_root;", "set $ew_from s;", *_ask(plan, "soft")]
+    soft = [_root(plan), "set $ew_from s;", *_ask(plan, "soft")]
     if plan.fallback:
         name = plan.fallback.replace("{", "").replace("}", "")
         soft.append(f"if ({name}) {{ set $ew_page {value(plan.fallback)}; return 570; }}")
@@ -192,20 +197,20 @@ def _answers(plan: Plan) -> list[str]:
     page = variable("ew_page")
     dressed = [*plan.dress.lines, _VALIDATED]
     near = [
-        "root $ew_root;",
+        _root(plan),
         *dressed,
-        "if (!-d $ew_root/identity) { return 500; }",
+        f"if (!-d {value(Value(plan.root + '/identity'))}) {{ return 500; }}",
         tries([plan.near], "@built_in_404"),
     ]
     made = [
-        *block("location @content", "root $ew_root;", tries([page], "=500")),
+        *block("location @content", _root(plan), tries([page], "=500")),
         *block("location @near", *near),
     ]
     if plan.rules:
-        made += block("location @page", "root $ew_root;", *dressed, tries([page], "=500"))
+        made += block("location @page", _root(plan), *dressed, tries([page], "=500"))
     if plan.found:
-        made += block("location @content_found", "root $ew_root;", tries(plan.found, "=404"))
-        made += block("location @page_found", "root $ew_root;", *dressed, tries(plan.found, "=404"))
+        made += block("location @content_found", _root(plan), tries(plan.found, "=404"))
+        made += block("location @page_found", _root(plan), *dressed, tries(plan.found, "=404"))
     return made
 
 
@@ -222,8 +227,8 @@ def _built_in(plan: Plan) -> list[str]:
     # nginx refuses TRACE before it asks any location; where no site is asked for, the host is what is wrong.
     unknown = 'if ($ew_host = "u") { return 421; }'
     for name, release, first in (
-        ("site", variable("ew_release"), ""),
-        ("method", variable("ew_release"), unknown),
+        ("site", plan.release, ""),
+        ("method", plan.release, unknown),
         ("anonymous", literal("-"), ""),
     ):
         lines = [
@@ -239,7 +244,7 @@ def _built_in(plan: Plan) -> list[str]:
         if not first:
             lines.append("error_page 404 = @not_yours;")
         made += block(f"location ^~ {INTERNAL}/{name}/", *filter(None, lines))
-    lines = [add_header("Allow", literal(ALLOW)), *plain_lines(plan.edge, variable("ew_release"), REVALIDATE)]
+    lines = [add_header("Allow", literal(ALLOW)), *plain_lines(plan.edge, plan.release, REVALIDATE)]
     return [*made, *block("location @options", *lines, "return 204;")]
 
 
@@ -308,9 +313,10 @@ def _reserved(plan: Plan) -> list[str]:
     own = ["types { }", "open_file_cache off;", *plain_lines(plan.edge, literal("-"))]
     health = [f"alias {value(literal(plan.health))};", "default_type application/json;"]
     made = block(f"location = {RESERVED[1]}health", *opening, *health, *own)
+    proofs: list[str] = []
     if plan.challenges is not None:
         proof = [f"alias {value(Value(literal(plan.challenges + '/') + '$ew_proof'))};", "default_type text/plain;"]
-        made += block(f"location ~ ^{RESERVED[0]}(?<ew_proof>[A-Za-z0-9_-]+)$", *opening, *proof, *own)
-    for prefix in RESERVED:
-        made += block(f"location {prefix}", *opening, "return 404;")
+        proofs = block(f"location ~ ^{RESERVED[0]}(?<ew_proof>[A-Za-z0-9_-]+)$", *opening, *proof, *own)
+    made += block(f"location ^~ {RESERVED[0]}", *proofs, *opening, "return 404;")
+    made += block(f"location ^~ {RESERVED[1]}", *opening, "return 404;")
     return made

@@ -19,21 +19,11 @@ from typing import Final
 
 from edgeward.errors import ConfigRejected, EngineMissing, ServeError
 from edgeward.serve.engine import ServedView
-from edgeward.serve.nginx.folders import length, machine_of, prepare, rotate, tail, write_config
+from edgeward.serve.nginx.folders import length, link_roots, machine_of, prepare, rotate, tail, write_config
 from edgeward.serve.nginx.installed import find_nginx
 from edgeward.serve.nginx.processes import Process, children_of, find_master, send, workers_of
-from edgeward.serve.nginx.render import (
-    ACCESS_LOG,
-    CONFIG,
-    CONTROL,
-    ERROR_LOG,
-    PID,
-    Machine,
-    generation_of,
-    render,
-    retired_file,
-)
-from edgeward.serve.nginx.settings import NginxSettings
+from edgeward.serve.nginx.render import Machine, generation_of, render, retired_file, short_roots
+from edgeward.serve.nginx.settings import ACCESS_LOG, CONFIG, CONTROL, ERROR_LOG, PID, NginxSettings
 
 _LOG = logging.getLogger("edgeward.serve.nginx")
 _TEST_SECONDS: Final = 60.0
@@ -165,6 +155,7 @@ class NginxEngine:
         except ValueError as error:
             raise ConfigRejected(f"the releases of {len(view.sites)} sites cannot be told to nginx: {error}") from error
         write_config(file, text)
+        link_roots(self._settings, self._tried, short_roots(view.sites, self._settings, self._tried))
         code, output = await self._run("-t", "-q", "-c", str(file))
         if code != 0:
             raise ConfigRejected(
@@ -215,6 +206,7 @@ class NginxEngine:
             raise ServeError(f"nginx ended at once: {_first_error(tail(self._path(ERROR_LOG), log_start))}")
         await self._confirm(master, generation, [], log_start)
         self._generation = generation
+        link_roots(self._settings, generation, None)
         _LOG.info("started nginx (pid %d, generation %d)", master.pid, generation)
         return generation
 
@@ -255,6 +247,7 @@ class NginxEngine:
             return pids.isdisjoint(worker.pid for worker in children_of(master.pid))
 
         retired_file(self._folder, generation).touch()
+        link_roots(self._settings, self._generation, None)
         await _until(gone, _OVERLOOKED_SECONDS)
 
     async def _end(self) -> None:

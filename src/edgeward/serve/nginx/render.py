@@ -1,7 +1,7 @@
 """The whole configuration of nginx for a view, as text. A pure function: the same view gives the same bytes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -10,27 +10,22 @@ from edgeward.core.patterns import Pattern, compile_pattern, mentions
 from edgeward.core.rulebook import RuleClass
 from edgeward.core.rules import HeaderLine
 from edgeward.serve.engine import ServedSite, ServedView
-from edgeward.serve.nginx.book import Book
+from edgeward.serve.nginx.book import Book, block
 from edgeward.serve.nginx.candidates import found_files, mode_of, respelt_files, served_files
 from edgeward.serve.nginx.fields import dress, type_lines
-from edgeward.serve.nginx.locations import Plan, back, block, error_pages, front, shared
-from edgeward.serve.nginx.quote import Value, token, variable
+from edgeward.serve.nginx.hot import hot_locations, hot_of
+from edgeward.serve.nginx.locations import Plan, back, error_pages, front, shared
+from edgeward.serve.nginx.quote import Value, literal, token, variable
 from edgeward.serve.nginx.requests import request_maps, rule_parts
 from edgeward.serve.nginx.rules import CLASSES, rule_maps, vary_maps
-from edgeward.serve.nginx.settings import NginxSettings
-from edgeward.serve.nginx.sites import by_host, revalidation_dates, site_maps
+from edgeward.serve.nginx.settings import ACCESS_LOG, BACK, CONTROL, ERROR_LOG, FRONT, PAGES, PID, NginxSettings
+from edgeward.serve.nginx.sites import SiteMaps, by_host, hosts, revalidation_dates, site_maps
 
-CONFIG: Final = "nginx.conf"
-BACK: Final = "sockets/back.sock"
-FRONT: Final = "sockets/front.sock"
-CONTROL: Final = "sockets/control.sock"
-PID: Final = "nginx.pid"
-ERROR_LOG: Final = "logs/error.log"
-ACCESS_LOG: Final = "logs/access.log"
-PAGES: Final = "pages"
+OWN_SERVERS: Final = 16
+"""Sites that get a server of their own, those with most files first."""
 _TEMPORARY: Final = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 _LOG_FORMAT: Final = (
-    '{"time":"$time_iso8601","host":"$host","address":"$remote_addr","method":"$request_method",'
+    '{"time":"$time_iso8601","host":"$host","address":"$ew_client","method":"$request_method",'
     '"target":"$request_uri","protocol":"$server_protocol","status":$status,"bytes":$bytes_sent,'
     '"seconds":$request_time,"referer":"$http_referer","agent":"$http_user_agent","release":"$ew_release"}'
 )
@@ -49,17 +44,23 @@ def retired_file(folder: Path, generation: int) -> Path:
     return folder / "retired" / str(generation)
 
 
+def roots_folder(folder: Path, generation: int) -> Path:
+    """Return the folder of the links of a generation."""
+    return folder / "roots" / str(generation)
+
+
 def render(view: ServedView, settings: NginxSettings, machine: Machine, generation: int) -> str:
     """Return the configuration that serves the view."""
     book = Book()
-    plan = _plan(book, view, settings, generation)
+    sites = sorted(view.sites, key=lambda site: site.manifest.settings.name)
+    maps = site_maps(book, sites)
+    plan = _plan(book, view.edge, sites, maps, settings=settings, generation=generation)
+    servers = _servers(book, sites, plan, maps, settings=settings, generation=generation)
     lines = [
         f"# generation {generation}",
         "# Written by edgeward; changes are lost. `edgeward` makes it anew from the live releases of its sites.",
         *_main(settings, machine),
-        *block(
-            "http", *_http(settings, machine), "", *book.write().split("\n"), "", *_servers(plan, settings, generation)
-        ),
+        *block("http", *_http(settings, machine), "", *book.write().split("\n"), "", *servers),
     ]
     return "\n".join(lines) + "\n"
 
@@ -70,9 +71,9 @@ def generation_of(config: str) -> int:
     return int(first) if first.isascii() and first.isdigit() else 0
 
 
-def _plan(book: Book, view: ServedView, settings: NginxSettings, generation: int) -> Plan:
-    sites = sorted(view.sites, key=lambda site: site.manifest.settings.name)
-    maps = site_maps(book, sites)
+def _plan(
+    book: Book, edge: str, sites: Sequence[ServedSite], maps: SiteMaps, *, settings: NginxSettings, generation: int
+) -> Plan:
     request_maps(book, revalidation_dates(book, sites))
     rules = _rules(book, sites)
     varies = _varies(book, sites)
@@ -80,15 +81,17 @@ def _plan(book: Book, view: ServedView, settings: NginxSettings, generation: int
         rule_parts(book)
     finds = any(_finds(site) for site in sites)
     return Plan(
-        edge=view.edge,
-        dress=dress(book, view.edge, sites, maps, varies),
+        edge=edge,
+        root=variable("ew_root"),
+        release=variable("ew_release"),
+        dress=dress(book, edge, sites, maps, varies),
+        varies=varies,
         rules=rules,
         served=served_files(book, frozenset(mode_of(site.manifest.settings) for site in sites)),
         respelt=respelt_files(book),
         found=found_files(book) if finds else [],
         near=maps.near,
         fallback=maps.fallback,
-        conditional=bool(varies),
         pages=str(settings.folder / PAGES),
         health=str(settings.health),
         challenges=None if settings.challenges is None else str(settings.challenges),
@@ -184,6 +187,7 @@ def _http(settings: NginxSettings, machine: Machine) -> list[str]:
         f"open_file_cache max={min(20_000, machine.files // 4)} inactive=60s;",
         "open_file_cache_valid 1s;  # how long a retired generation can overlook that it is",
         "open_file_cache_errors on;",
+        "server_names_hash_bucket_size 512;",
         "client_max_body_size 0;  # another method than GET and HEAD is refused before its body is looked at",
         "client_header_timeout 15s;",
         "client_body_timeout 15s;",
@@ -194,22 +198,19 @@ def _http(settings: NginxSettings, machine: Machine) -> list[str]:
     ]
 
 
-def _servers(plan: Plan, settings: NginxSettings, generation: int) -> list[str]:
-    common = [*plan.dress.types, *plan.dress.lines, *error_pages(), *shared(plan)]
-    outer = [
-        *(f"listen {address} default_server;" for address in settings.listen),
-        f"listen unix:{FRONT};",
-        "set_real_ip_from unix:;",
-        "real_ip_header X-Edgeward-Client;",
-        *common,
-        *front(plan),
-    ]
+def _servers(
+    book: Book, sites: Sequence[ServedSite], plan: Plan, maps: SiteMaps, *, settings: NginxSettings, generation: int
+) -> list[str]:
+    common = [*plan.dress.types, *plan.dress.lines, *shared(plan)]
+    listens = [*settings.listen, f"unix:{FRONT}"]
+    outer = [*(f"listen {name} default_server;" for name in listens), *common, *error_pages(front=True), *front(plan)]
     inner = [
         f"listen unix:{BACK};",
         "access_log off;",
         "large_client_header_buffers 8 32k;",
         "keepalive_requests 100000;",
         *common,
+        *error_pages(front=False),
         *back(plan),
     ]
     control = [
@@ -218,11 +219,56 @@ def _servers(plan: Plan, settings: NginxSettings, generation: int) -> list[str]:
         *block("location = /generation", f"return 200 {generation};"),
         *block("location = /status", "stub_status;"),
     ]
+    own = [
+        line
+        for short, site in short_roots(sites, settings, generation).items()
+        for line in _own_server(book, site, short, plan, maps, listens=listens)
+    ]
     return [
-        "# what clients reach",
+        "# what clients reach: every host that has no server of its own",
         *block("server", *outer),
-        "# behind the detour: the same sites, for requests whose path nginx has normalised and encoded",
+        *own,
+        "# behind the detour: all sites, for requests whose path nginx has normalised and encoded",
         *block("server", *inner),
         "# for the agent",
         *block("server", *control),
     ]
+
+
+def short_roots(sites: Sequence[ServedSite], settings: NginxSettings, generation: int) -> dict[Path, ServedSite]:
+    """Return the sites that get a server of their own, by the symbolic link through which it reaches their trees.
+
+    Each costs some memory, so not all of a thousand do. A link is a name that ends with its generation: when it is
+    taken away, the workers of that generation find nothing on the short way, and look closer.
+    """
+    plain = [site for site in sites if not site.https]
+    found = sorted(plain, key=lambda site: (-len(site.manifest.entries), site.manifest.settings.name))[:OWN_SERVERS]
+    return {roots_folder(settings.folder, generation) / str(number): site for number, site in enumerate(found)}
+
+
+def _own_server(
+    book: Book, site: ServedSite, short: Path, plan: Plan, maps: SiteMaps, *, listens: Sequence[str]
+) -> list[str]:
+    """Return a server that differs from the one for all in what it need not ask: it knows its site."""
+    manifest = site.manifest
+    mode = mode_of(manifest.settings)
+    root = literal(str(site.tree))
+    hot = hot_of(book, manifest, root=literal(str(short)), mode=mode, edge=plan.edge)
+    if hot is None:
+        return []
+    own = replace(
+        plan,
+        root=root,
+        release=literal(manifest.release[:12]),
+        dress=dress(book, plan.edge, [site], maps, plan.varies),
+        served=served_files(book, frozenset({mode})),
+    )
+    lines = [
+        *(f"listen {name};" for name in listens),
+        f"server_name {' '.join(token(name) for name in hosts(site))};",
+        *own.dress.lines,
+        *error_pages(front=True),
+        *shared(own),
+        *front(own, hot_locations(hot)),
+    ]
+    return [f"# site {manifest.settings.name}", *block("server", *lines)]

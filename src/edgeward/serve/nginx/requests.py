@@ -34,6 +34,10 @@ def request_maps(book: Book, since: Value) -> None:
          matching(r"^\[[^\]]*\](?<ew_digits>:(?!80$)[1-9][0-9]{0,4})$", variable("ew_digits"))],
         _NOTHING, why="the port of the Host field, where it is not the default one",
     )  # fmt: skip
+    book.define(
+        "ew_client", variable("remote_addr"), [when("unix:", variable("http_x_edgeward_client"))],
+        variable("remote_addr"), why="who asks, also where a retired worker has passed the request on",
+    )  # fmt: skip
     book.define("ew_allow", variable("status"), [when("405", literal(ALLOW))], _NOTHING)
     book.define("ew_whole", variable("status"), [when("416", variable("upstream_http_content_range"))], _NOTHING)
 
@@ -125,6 +129,11 @@ def _codings(book: Book) -> None:
         common[1].append((field, taken[1] if len(taken) > 1 else "vary"))
     why = "the folder to look into first, and (below) second, by Accept-Encoding"
     book.define("ew_tree1", asked, [when(field, literal(name)) for field, name in common[0]], first, why=why)
+    coded = [(field, "none" if name == "vary" else name) for field, name in common[0]]
+    best = [when("vary", literal("none"))]
+    otherwise = book.map("ew_hot_best", first, best, first)
+    why_short = "the same for the short way, which is for clients that take a coding"
+    book.define("ew_hot_tree", asked, [when(field, literal(name)) for field, name in coded], otherwise, why=why_short)
     book.define("ew_tree2", asked, [when(field, literal(name)) for field, name in common[1]], second)
 
 

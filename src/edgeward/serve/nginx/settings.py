@@ -2,6 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+CONFIG: Final = "nginx.conf"
+BACK: Final = "sockets/back.sock"
+FRONT: Final = "sockets/front.sock"
+CONTROL: Final = "sockets/control.sock"
+PID: Final = "nginx.pid"
+ERROR_LOG: Final = "logs/error.log"
+ACCESS_LOG: Final = "logs/access.log"
+PAGES: Final = "pages"
+"""Names below the folder of an nginx."""
 
 
 @dataclass(frozen=True, slots=True)

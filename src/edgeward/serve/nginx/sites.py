@@ -70,6 +70,15 @@ def site_maps(book: Book, sites: Sequence[ServedSite]) -> SiteMaps:
     return SiteMaps(_near(book, sites), _fallback(book, sites), _immutable(book, sites), _odd_types(book, sites))
 
 
+def immutable_regexes(settings: SiteSettings) -> list[str]:
+    """Return the regexes, over the rest of an entry path, of which any says that the entry is immutable.
+
+    One for each pattern: one for all could be longer than nginx reads.
+    """
+    patterns = [None] if settings.immutable is None else [(text,) for text in settings.immutable]
+    return [immutable_regex(replace(settings, immutable=each)).removeprefix("^") for each in patterns]
+
+
 def revalidation_dates(book: Book, sites: Sequence[ServedSite]) -> Value:
     """Return the variable that holds If-Modified-Since as an ETag of ours writes that time; `?` for any other time."""
     times = {entry.modified for site in sites for entry in site.manifest.entries}
@@ -129,10 +138,7 @@ def _immutable(book: Book, sites: Sequence[ServedSite]) -> Value:
     source = Value(variable("ew_from") + variable("uri"))
 
     def judge(settings: SiteSettings) -> Value:
-        # One regex for each pattern: one for all could be longer than nginx reads.
-        patterns = [None] if settings.immutable is None else [(text,) for text in settings.immutable]
-        regexes = [immutable_regex(replace(settings, immutable=each)).removeprefix("^") for each in patterns]
-        cases = [matching(f"^{_TREE}{regex}", literal("1")) for regex in regexes]
+        cases = [matching(f"^{_TREE}{regex}", literal("1")) for regex in immutable_regexes(settings)]
         return book.map("ew_site_immutable", source, [*cases, matching("^k", literal("1"))], literal(""))
 
     automatic = judge(SiteSettings(name="automatic", hostnames=("automatic",)))
