@@ -98,6 +98,15 @@ def test_what_does_not_fit_is_told_with_everything_else(tmp_path):
     )
 
 
+def test_an_error_page_below_a_thousand_backslashes_does_not_fit():
+    """Each becomes four bytes of configuration; half as many do."""
+    deep = "/".join(["\\" * 240] * 4 + ["\\" * 50])
+    manifest = build(Site("fit", {**INDEX, f"/{deep}/404.html": b"x"})).manifest
+    assert [problem.file for problem in misfits(manifest)] == [f"{deep}/404.html"]
+    shallow = "/".join(["\\" * 240] * 2)
+    assert not list(misfits(build(Site("fit", {**INDEX, f"/{shallow}/404.html": b"x"})).manifest))
+
+
 async def test_buffers_are_as_large_as_one_answer_needs(bench):
     """2,000 pages with a policy of their own each: a request on the detour takes the memory for one of them."""
     policy = "default-src 'self' " + " ".join(f"https://{number}.example" for number in range(40))

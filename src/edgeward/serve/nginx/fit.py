@@ -4,6 +4,7 @@ Values may have any length (`book.Book.literal`), because variables can be put t
 with such a pattern is refused when it is pushed, rather than by every edge when it is to be served.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
@@ -26,7 +27,7 @@ _SAFE: Final = (MAX_TOKEN - _AROUND) // _GROWTH // 2
 
 
 def misfits(manifest: Manifest) -> Iterator[Problem]:
-    """Yield a problem for each rule, header block and pattern of `immutable` that nginx could not read."""
+    """Yield a problem for each rule, header block, pattern of `immutable` and error page that nginx could not read."""
     for rule in manifest.redirects:
         if _length(rule) > _SAFE or len(rule.params) > 2:
             yield from _too_long("_redirects", rule.line, "what the rule asks of a request", longest_ask(rule))
@@ -38,6 +39,10 @@ def misfits(manifest: Manifest) -> Iterator[Problem]:
         yield from _too_long(
             "edgeward.toml", 0, f"`immutable`: the pattern `{text[:40]}...`", one_immutable(manifest.settings, text)
         )
+
+    for entry in manifest.entries:
+        if entry.path.endswith("/404.html"):
+            yield from _too_long(entry.path[1:], 0, "the path of the error page", f"^{re.escape(entry.path)}")
 
 
 def one_immutable(settings: SiteSettings, pattern: str) -> str:
