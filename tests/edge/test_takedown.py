@@ -1,7 +1,11 @@
 """Purge and sweep on one edge's disk: what must go goes, what somebody needs stays."""
 
+from dataclasses import replace
+
 from edge_parts import Clock, Parts, make_release
 from edgeward.core.fleet import Pointer, PurgeOrder
+from edgeward.core.plan import Desired
+from edgeward.edge.agent import forbidden_digests
 from edgeward.edge.conditions import Conditions
 from edgeward.edge.gather import StoreView
 from edgeward.edge.sweep import Sweep
@@ -42,6 +46,23 @@ async def test_a_purge_leaves_no_copy(store, parts: Parts) -> None:
     await parts.holdings.keep("blog")
     assert bytes_on_disk(parts, LEAK) == []
     await take_down(forbidden, parts.holdings, tainted=frozenset(), created={})  # again: nothing to do, no error
+
+
+async def test_a_release_that_an_order_names_is_tainted_whatever_the_clocks_say(store, parts: Parts) -> None:
+    """The pusher's clock was ahead of the purger's: the bytes go all the same, and are not fetched again."""
+    leaky = await make_release({**PAGES, "/leak.txt": LEAK}, created=9000).put(store)
+    clean = await make_release(PAGES, created=9001).put(store)
+    for made in (leaky, clean):
+        await parts.stage(made)
+    await parts.serve(clean)
+    named = replace(order(leaky, "/leak.txt", at=1000), releases=(leaky.key[1],))
+    created = {leaky.key: 9000, clean.key: 9001}
+    assert await parts.holdings.tainted(named, created) == {leaky.key}
+    desired = Desired(releases={leaky.key: leaky.record}, orders={"k1": named})
+    assert forbidden_digests(leaky.record, desired) == frozenset(named.digests)
+    await take_down(named, parts.holdings, tainted=frozenset({leaky.key}), created=created)
+    assert bytes_on_disk(parts, LEAK) == []
+    assert not parts.disk.has_manifest(leaky.key[1])
 
 
 async def test_another_site_keeps_its_bytes(store, parts: Parts) -> None:

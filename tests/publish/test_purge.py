@@ -1,11 +1,14 @@
 """Takedowns against a real store: no record, manifest or blob holds the content any more, and it does not come back."""
 
+import time
+
 import pytest
 
 from edgeward.core.digest import digest_of
 from edgeward.core.fleet import Pointer, PurgeOrder, ReleaseRecord
 from edgeward.core.release import unpack_manifest
 from edgeward.errors import InputError, NotFoundError
+from edgeward.publish import purge as purge_module
 from edgeward.publish.catalog import list_releases, purge, rollback
 from edgeward.publish.deployer import signature_holds
 from edgeward.publish.push import push
@@ -113,6 +116,64 @@ async def test_bytes_of_another_site_stay_there(store, folder, places, leaked) -
     async for _, manifest in manifests(store, "shop"):
         sizes = {variant.digest: variant.size for variant in manifest.blobs()}
         assert await store.blobs.present(sizes) == frozenset(sizes)
+
+
+async def test_an_unreadable_manifest_of_another_site_keeps_the_bytes(store, folder, places, leaked) -> None:
+    """What it names nobody knows: nothing is erased by guess, the site is named, and the page is gone all the same."""
+    other = write_site(folder.parent / "other", {"index.html": LEAK})
+    pushed = await push(options(other, site="shop", hostnames=("shop.test",)), store, places=places)
+    record = ReleaseRecord.from_bytes((await store.releases.get(f"shop.{pushed.release}")).value)
+    await store.blobs.delete([record.manifest])
+    noticed = []
+    result = await purge(store, "blog", ("/leak.txt",), places=places, progress=noticed.append)
+    assert result.digests == ()
+    assert dict(result.shared)[digest_of(LEAK.encode())] == "shop"
+    assert any("site shop may need them" in getattr(event, "text", "") for event in noticed), noticed
+    assert digest_of(LEAK.encode()) in await store.blobs.digests()
+    live = Pointer.from_bytes((await store.live.get("blog")).value)
+    assert live.release == dict(result.releases)[leaked[2]]
+
+
+async def test_an_order_is_no_older_than_what_it_names(store, edge, folder, places, leaked, monkeypatch) -> None:
+    """The purger's clock is an hour behind the pushers': the order names the releases, with a time that covers them."""
+    now = time.time()
+    created = [line.created for line in (await list_releases(store, "blog")).releases]
+    with monkeypatch.context() as patch:
+        patch.setattr(purge_module.time, "time", lambda: now - 3600)
+        result = await purge(store, "blog", ("/leak.txt",), places=places)
+    (stored,) = (await store.purges.values()).values()
+    order = PurgeOrder.from_bytes(stored.value)
+    assert set(order.releases) == {old for old, _ in result.releases} == set(leaked[1:])
+    assert order.at >= max(created)
+
+
+async def test_a_push_in_the_middle_of_a_purge_gets_an_order_of_its_own(
+    store, edge, folder, places, leaked, monkeypatch
+) -> None:
+    """A push wins between order and pointer: edges may have confirmed that order, so the second attempt has another
+    key, names the new release too, and the first order is withdrawn.
+    """
+    real, keys = purge_module._move, []
+
+    async def move(run, live, names):
+        keys.extend(await store.purges.keys())
+        if len(keys) == 1:
+            withheld = await store.purges.get(keys[0])
+            await store.purges.delete(keys[0])
+            write_site(folder, {"newer.html": "newer"})
+            pushed.append((await push(options(folder), store, places=places)).release)
+            await store.purges.put(keys[0], withheld.value)
+        return await real(run, live, names)
+
+    pushed: list[str] = []
+    monkeypatch.setattr(purge_module, "_move", move)
+    result = await purge(store, "blog", ("/leak.txt",), places=places)
+    assert len(set(keys)) == 2
+    assert await store.purges.keys() == (keys[1],) == (result.key,)
+    assert pushed[0] in dict(result.releases)
+    order = PurgeOrder.from_bytes((await store.purges.get(result.key)).value)
+    assert pushed[0] in order.releases
+    assert b"swordfish" not in await everything_stored(store)
 
 
 async def test_edges_that_are_away_are_named(store, edge, folder, places, leaked) -> None:

@@ -127,6 +127,7 @@ class PurgeOrder(_Record):
     """A takedown: these blobs must be gone everywhere, and never fetched or served again for this site.
 
     key: random name of the order. paths: as the operator gave them. digests: every blob of those paths in any release.
+    releases: names of the releases that held them when the order was given. at: no earlier than any of those was made.
     """
 
     key: str
@@ -135,6 +136,7 @@ class PurgeOrder(_Record):
     digests: tuple[Digest, ...]
     at: int
     by: str
+    releases: tuple[Digest, ...] = ()
 
     @classmethod
     def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:
@@ -142,7 +144,16 @@ class PurgeOrder(_Record):
             **value,
             "paths": tuple(value["paths"]),
             "digests": tuple(parse_digest(digest) for digest in value["digests"]),
+            "releases": tuple(parse_digest(release) for release in value.get("releases", ())),
         }
+
+    def covers(self, site: str, release: Digest, created: int) -> bool:
+        """Whether a release may not hold the digests: it is named, or no younger than the order.
+
+        Names come first because clocks differ: a release may have been made "after" the order that names it. created:
+        as its record says, 0 for a release without a record.
+        """
+        return site == self.site and (release in self.releases or created <= self.at)
 
 
 @dataclass(frozen=True, slots=True)

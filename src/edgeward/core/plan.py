@@ -46,7 +46,7 @@ class Observed:
     live: release that is served, by site. staged: releases whose trees are whole on disk, with their hostnames.
     staging: those under way. failed: those that could not be staged. rejected: staged ones that the HTTP engine did not
     take. carried_out: keys of purge orders that are done.
-    tainted: by key of a purge order, the staged releases that hold a digest of it and are no younger than it.
+    tainted: by key of a purge order, the staged releases that hold a digest of it and that it covers.
     """
 
     live: Mapping[str, Digest] = field(default_factory=dict)

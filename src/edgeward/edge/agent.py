@@ -188,16 +188,19 @@ class Agent:
             del self._tainted[gone], self._examined[gone]
         for key, order in desired.orders.items():
             staged = tuple(sorted(found for found in self._holdings.staged if found[0] == order.site))
-            if self._examined.get(key) != (order, staged):
+            seen = (order, tuple((each, created.get(each, 0)) for each in staged))
+            if self._examined.get(key) != seen:
                 self._tainted[key] = await self._holdings.tainted(order, created)
-                self._examined[key] = (order, staged)
+                self._examined[key] = seen
 
     async def _stage(self, action: Stage, desired: Desired) -> None:
         record = action.record
         began = time.monotonic()
         failure: str | None = None
         try:
-            await self._stager.stage(record, forbidden=_forbidden(record, desired), deployers=self._view.deployers)
+            await self._stager.stage(
+                record, forbidden=forbidden_digests(record, desired), deployers=self._view.deployers
+            )
             seconds = time.monotonic() - began
             _LOG.info("staged release %s of site %s in %.2f s", record.release[:12], record.site, seconds)
         except EdgewardError as error:
@@ -245,11 +248,11 @@ class Agent:
         return min(self._limits.poll, max(0.1, again - self._clock())) if again else self._limits.poll
 
 
-def _forbidden(record: ReleaseRecord, desired: Desired) -> frozenset[Digest]:
-    """Return the digests that purge orders forbid in a release, which is no younger than they are."""
+def forbidden_digests(record: ReleaseRecord, desired: Desired) -> frozenset[Digest]:
+    """Return the digests that purge orders forbid in a release, which they cover."""
     return frozenset(
         digest
         for order in desired.orders.values()
-        if order.site == record.site and record.created <= order.at
+        if order.covers(record.site, record.release, record.created)
         for digest in order.digests
     )

@@ -303,7 +303,7 @@ class Holdings:
             await to_the_end(self._drop_broken, key)
 
     async def tainted(self, order: PurgeOrder, created: Mapping[ReleaseKey, int]) -> frozenset[ReleaseKey]:
-        """Return the staged releases that an order forbids: no younger than it, and holding one of its digests.
+        """Return the staged releases that an order forbids: covered by it, and holding one of its digests.
 
         created: when each release was pushed, as far as the store knows; one without a record counts as old.
         """
@@ -312,9 +312,7 @@ class Holdings:
             [
                 key
                 for key in list(self.staged)
-                if key[0] == order.site
-                and created.get(key, 0) <= order.at
-                and await asyncio.to_thread(self._holds, key[1], forbidden)
+                if order.covers(*key, created.get(key, 0)) and await asyncio.to_thread(self._holds, key[1], forbidden)
             ]
         )
 

@@ -18,9 +18,9 @@ async def take_down(
 ) -> None:
     """Take everything that the order names off this disk; the site no longer serves any of it when this is called.
 
-    tainted: staged releases to take away. created: when the releases that the store knows were pushed: those younger
-    than the order may hold the bytes again, on purpose. Bytes that another site needs stay for it. May be repeated.
-    Raises DiskError. The caller makes the HTTP engine let go of open files afterwards.
+    tainted: staged releases to take away. created: when the releases that the store knows were pushed: those that the
+    order does not cover may hold the bytes again, on purpose. Bytes that another site needs stay for it. May be
+    repeated. Raises DiskError. The caller makes the HTTP engine let go of open files afterwards.
     """
     digests = frozenset(order.digests)
     for key in sorted(tainted):
@@ -36,7 +36,9 @@ def _remove_manifests(
     order: PurgeOrder, holdings: Holdings, digests: frozenset[Digest], created: Mapping[ReleaseKey, int]
 ) -> None:
     for release in list(holdings.disk.manifests()):
-        if created.get((order.site, release), 0) > order.at or (order.site, release) in holdings.staged:
+        if not order.covers(order.site, release, created.get((order.site, release), 0)):
+            continue
+        if (order.site, release) in holdings.staged:
             continue
         try:
             manifest = holdings.disk.manifest(release)

@@ -7,6 +7,7 @@ confirms
 In this order a reader never sees half a site, and a takedown that is cut off anywhere is completed by the same command.
 """
 
+import asyncio
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -16,20 +17,21 @@ from dataclasses import dataclass, replace
 from edgeward.core.deployers import Deployers
 from edgeward.core.digest import Digest, digest_of
 from edgeward.core.fleet import EdgeStatus, Pointer, PurgeOrder, ReleaseRecord
-from edgeward.core.release import Manifest, pack_manifest
+from edgeward.core.release import Manifest, pack_manifest, unpack_manifest
 from edgeward.core.takedown import Takedown, renamed, shared_blobs, take_down
-from edgeward.errors import ConflictError, CorruptionError, InputError, NotFoundError
+from edgeward.errors import ConflictError, CorruptionError, InputError, NotFoundError, SchemaError
 from edgeward.publish.deployer import Signer, deployer_name, load_signer
 from edgeward.publish.fleet_settings import read_deployers
 from edgeward.publish.intent import intent
 from edgeward.publish.places import Places
 from edgeward.publish.progress import Advanced, EdgeReached, Finished, Noticed, Progress, Started, silent
-from edgeward.publish.releases import Live, read_live, read_manifest, release_key
+from edgeward.publish.releases import Live, read_live, release_key, site_records
 from edgeward.publish.roll_call import RollCall, call_roll
 from edgeward.publish.takedowns import read_orders
 from edgeward.publish.values import Bystander, EdgeTimes, MoveResult, PurgeResult, Waiting
 from edgeward.publish.variant_cache import VariantCache
 from edgeward.store.blobs import BlobSource
+from edgeward.store.buckets import Versioned
 from edgeward.store.connection import Store
 
 _ATTEMPTS = 5
@@ -38,13 +40,10 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """Every release of the fleet that is kept. records: of this site, by release. manifests: likewise. others: by other
-    site.
-    """
+    """Every release of the site that is kept, by its name."""
 
     records: Mapping[Digest, ReleaseRecord]
     manifests: Mapping[Digest, Manifest]
-    others: Mapping[str, Sequence[Manifest]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +108,11 @@ async def _purge(run: _Purge, roll: RollCall) -> PurgeResult:
         raise NotFoundError(f"the fleet has no site {run.site!r}", hint="edgeward site list")
     kept = await _read_kept(run)
     what = take_down(run.paths, kept.manifests)
-    order = await _order(run, what)
+    order, replaced = await _order(run, kept, what)
     names = await _rewrite(run, kept, what)
     await run.store.purges.put(order.key, order.to_bytes())
+    for stored in replaced:
+        await run.store.purges.delete(stored.key, stored.revision)
     pointer = await _move(run, live, names)
     shared = await _erase(run, kept, what, order)
     moved, late = await _see_it_gone(run, roll, order, pointer, live)
@@ -143,37 +144,48 @@ def _allowed(deployers: Deployers | None, site: str, signer: Signer) -> Signer:
 async def _read_kept(run: _Purge) -> _Kept:
     records: dict[Digest, ReleaseRecord] = {}
     manifests: dict[Digest, Manifest] = {}
-    others: dict[str, list[Manifest]] = {}
-    for stored in (await run.store.releases.values()).values():
-        record = ReleaseRecord.from_bytes(stored.value)
+    for release, (record, _) in (await site_records(run.store, run.site)).items():
         try:
-            manifest = await read_manifest(run.store, record)
+            manifests[release] = await _manifest(run, record)
         except (NotFoundError, CorruptionError) as error:
-            run.progress(
-                Noticed(f"release {record.release[:12]} of site {record.site} is passed over: {error.message}")
-            )
+            run.progress(Noticed(f"release {release[:12]} of site {run.site} is passed over: {error.message}"))
             continue
-        if record.site == run.site:
-            records[record.release], manifests[record.release] = record, manifest
-        else:
-            others.setdefault(record.site, []).append(manifest)
-    return _Kept(records, manifests, others)
+        records[release] = record
+    return _Kept(records, manifests)
 
 
-async def _order(run: _Purge, what: Takedown) -> PurgeOrder:
-    """Return the order: a new one, or the one that was cut off before. Raises NotFoundError for a path that nobody
-    holds.
+async def _manifest(run: _Purge, record: ReleaseRecord) -> Manifest:
+    packed = await run.store.blobs.read(record.manifest, record.manifest_size)
+    return await asyncio.to_thread(unpack_manifest, packed, record.release)
+
+
+async def _order(run: _Purge, kept: _Kept, what: Takedown) -> tuple[PurgeOrder, Sequence[Versioned]]:
+    """Return the order, and the earlier ones for the same paths that it replaces.
+
+    An earlier order is used again only if no release holds the bytes: edges may have carried it out before those came.
+    Its time is that of the youngest release that it names, or later: clocks differ. Raises NotFoundError for a path
+    that nobody holds.
     """
+    same = [each for each in await read_orders(run.store, run.site) if frozenset(each[0].paths) == frozenset(run.paths)]
+    if same and not what.rewritten:
+        return same[-1][0], ()
     absent = [path for path in run.paths if path not in what.paths]
-    for order, _ in reversed(await read_orders(run.store, run.site)):
-        if frozenset(run.paths) == frozenset(order.paths) and frozenset(what.digests) <= frozenset(order.digests):
-            return order
-    if absent:
+    if absent and not same:
         raise NotFoundError(
             f"no release of site {run.site} holds {', '.join(absent)}",
             hint="paths are those of files, such as /a/b.html",
         )
-    return PurgeOrder(secrets.token_hex(8), run.site, run.paths, what.digests, int(time.time()), run.by)
+    before = [order for order, _ in same]
+    order = PurgeOrder(
+        key=secrets.token_hex(8),
+        site=run.site,
+        paths=run.paths,
+        digests=tuple(sorted({*what.digests, *(digest for each in before for digest in each.digests)})),
+        at=max(int(time.time()), *(kept.records[old].created for old in what.rewritten)),
+        by=run.by,
+        releases=tuple(sorted({*what.rewritten, *(release for each in before for release in each.releases)})),
+    )
+    return order, [stored for _, stored in same]
 
 
 async def _rewrite(run: _Purge, kept: _Kept, what: Takedown) -> Mapping[Digest, Digest]:
@@ -239,12 +251,35 @@ async def _erase(run: _Purge, kept: _Kept, what: Takedown, order: PurgeOrder) ->
         await run.store.releases.delete(release_key(run.site, old))
         with suppress(ConflictError):
             await run.store.candidates.delete(release_key(run.site, old))
-    shared = shared_blobs(order.digests, kept.others)
+    shared = await _shared(run, order)
     manifests = [kept.records[old].manifest for old in what.rewritten]
     await run.store.blobs.delete([*manifests, *(digest for digest in order.digests if digest not in shared)])
     cache = VariantCache.below(run.places.cache)
     for digest in order.digests:
         cache.forget(digest)
+    return shared
+
+
+async def _shared(run: _Purge, order: PurgeOrder) -> Mapping[Digest, str]:
+    """Return those of the order's blobs that other sites need, with one such site.
+
+    It is read only now, when readers no longer get the content. Where a manifest cannot be read nobody knows what it
+    names: then all of them stay.
+    """
+    shared: dict[Digest, str] = {}
+    for stored in (await run.store.releases.values()).values():
+        record = ReleaseRecord.from_bytes(stored.value)
+        if record.site == run.site:
+            continue
+        try:
+            manifest = await _manifest(run, record)
+        except (NotFoundError, CorruptionError, SchemaError) as error:
+            sentence = f"the bytes stay in the store, since site {record.site} may need them: {error.message}"
+            run.progress(Noticed(sentence))
+            found: Mapping[Digest, str] = dict.fromkeys(order.digests, record.site)
+        else:
+            found = await asyncio.to_thread(shared_blobs, order.digests, {record.site: (manifest,)})
+        shared = {**found, **shared}
     return shared
 
 
