@@ -2,8 +2,9 @@
 
 import pytest
 
-from edgeward.core.check import check_path, check_release
+from edgeward.core.check import check_path, check_paths, check_release
 from edgeward.core.digest import digest_of
+from edgeward.core.paths import is_entry_path
 from edgeward.core.redirects import parse_redirects
 from edgeward.core.release import Entry, Manifest, Variant
 from edgeward.core.site import SiteSettings
@@ -62,21 +63,18 @@ def test_a_sound_site():
 def test_paths(path, message):
     """Paths keep to the limits and are in the form in which a request asks for them."""
     assert check_path(path) == message
+    assert is_entry_path(path) is (message is None)
 
 
 def test_problems_of_paths_can_be_printed():
     """A path with a control character is named without it."""
-    assert errors(["/index.html", "/a\x1b[31m"]) == [("a\\x1b[31m", 0, "the path holds a control character (U+001B)")]
+    (problem,) = check_paths(["/index.html", "/a\x1b[31m"])
+    assert (problem.file, problem.message) == ("a\\x1b[31m", "the path holds a control character (U+001B)")
 
 
 def test_case_matters():
     """Paths that differ in case alone are different."""
     assert errors(["/index.html", "/A.html", "/a.html"]) == []
-
-
-def test_file_and_folder():
-    """A path cannot be a file and hold others."""
-    assert errors(["/index.html", "/a", "/a/b/c"]) == [("a/b/c", 0, "`a` is a file, so nothing can be below it")]
 
 
 TAKEN = "claims the URL {}, which `{}` has already"
@@ -235,11 +233,10 @@ def test_loops_over_aliases():
 
 
 def test_all_at_once():
-    """Errors of paths, of URLs and of rules come together, sorted by file and line."""
-    found = errors(["/about", "/about.html", "/" + "a" * 241, "/index.html"], "/x /x\n/y /z\n/z /y\n")
+    """Errors of URLs and of rules come together, sorted by file and line."""
+    found = errors(["/about", "/about.html", "/index.html"], "/x /x\n/y /z\n/z /y\n")
     assert found == [
         ("_redirects", 1, ITSELF),
         ("_redirects", 2, "a loop: redirects for ever from line 2 to line 3 to line 2"),
-        ("a" * 241, 0, "a name in the path has 241 bytes; at most 240 are allowed"),
         ("about.html", 0, "claims the URL /about, which `about` has already"),
     ]

@@ -101,6 +101,11 @@ def entry(path: str) -> Entry:
     )
 
 
+def without_files_below_files(paths: set[str]) -> set[str]:
+    """The paths that can be in one manifest: none is below another."""
+    return {path for path in paths if not any(path.startswith(other + "/") for other in paths)}
+
+
 VIEWS = st.builds(
     lambda settings, paths, rules, blocks, kept, https: make_view(
         "fra",
@@ -113,7 +118,7 @@ VIEWS = st.builds(
         ],
     ),
     SETTINGS,
-    st.sets(PATHS, max_size=6),
+    st.sets(PATHS, max_size=6).map(without_files_below_files),
     st.lists(RULES, max_size=5),
     st.lists(BLOCKS, max_size=3),
     st.sets(PATHS, max_size=2),

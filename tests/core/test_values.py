@@ -17,6 +17,7 @@ from edgeward.core.fleet import (
     ReleaseRecord,
     SiteStatus,
 )
+from edgeward.core.paths import is_entry_path
 from edgeward.core.release import Entry, Manifest, Variant, etag_of, pack_manifest, parse_manifest, unpack_manifest
 from edgeward.core.rules import Condition, HeaderBlock, HeaderLine, RedirectRule
 from edgeward.core.site import SiteSettings
@@ -29,7 +30,7 @@ texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 digests = st.binary(max_size=8).map(digest_of)
 settings_values = st.builds(
     SiteSettings,
-    name=st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True),
+    name=st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True),
     hostnames=st.lists(st.sampled_from(["a.test", "b.test", "c.test"]), min_size=1, unique=True).map(tuple),
     clean_urls=st.booleans(),
     trailing_slash=st.sampled_from(["auto", "always", "never"]),
@@ -41,6 +42,10 @@ settings_values = st.builds(
 )
 
 
+paths = texts.map(lambda text: "/" + text).filter(is_entry_path)
+"""Paths of entries that are never below each other: there is one file in each folder at most."""
+
+
 @st.composite
 def entry_values(draw: st.DrawFn) -> Entry:
     """An entry with one to three variants of different sizes."""
@@ -48,7 +53,7 @@ def entry_values(draw: st.DrawFn) -> Entry:
     variants = tuple(
         Variant(coding, draw(digests), size) for coding, size in zip(("identity", "br", "gzip"), sizes, strict=False)
     )
-    return Entry("/" + draw(texts), draw(texts), draw(st.integers(0, 2**33)), variants)
+    return Entry(draw(paths), draw(texts), draw(st.integers(0, 2**33)), variants)
 
 
 rules = st.builds(

@@ -67,6 +67,21 @@ async def test_an_unknown_schema_keeps_the_last_good_value(store) -> None:
         await eventually(lambda: conditions.sentences == ())
 
 
+async def test_a_value_under_another_key_is_not_used(store) -> None:
+    """A record, pointer or claim that names another site than its key does is a condition, and changes nothing."""
+    made = await make_release({"/index.html": "x"}).put(store)
+    await store.releases.put(f"shop.{made.key[1]}", made.record.to_bytes())
+    await store.live.put("shop", Pointer("blog", made.key[1], None, 1, "ann", "push").to_bytes())
+    await store.hosts.put("shop.test", HostClaim("blog.test", "blog", 1).to_bytes())
+    async with following(store) as (view, conditions):
+        await eventually(lambda: view.complete)
+        assert view.desired.releases == {made.key: made.record}
+        assert view.desired.live == {}
+        assert view.desired.owners == {}
+        assert len(conditions.sentences) == 3
+        assert all("it is the value of another key" in sentence for sentence in conditions.sentences)
+
+
 async def test_a_store_that_was_never_there(loopback_address: str) -> None:
     """Without a store nothing is complete, nothing is connected, and nothing raises."""
     async with (

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,8 +14,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from edge_parts import MODIFIED, Parts, make_release
 from edgeward.core.deployers import Deployer, Deployers, release_statement
+from edgeward.core.digest import digest_of
 from edgeward.edge.stager import Refused
 from edgeward.errors import CorruptionError, DiskError, NotFoundError, SchemaError
+from edgeward.store.blobs import BlobSource
 from edgeward.store.connection import StoreAddress, open_store
 from edgeward.store.layout import chunk_subject
 
@@ -196,6 +199,22 @@ async def test_a_release_under_the_name_of_another_site_is_refused(store, parts:
     made = await make_release(PAGES).put(store)
     with pytest.raises(SchemaError, match="belongs to site blog, not shop"):
         await parts.stager.stage(replace(made.record, site="shop"), forbidden=frozenset())
+
+
+async def test_a_manifest_with_a_path_that_climbs_is_refused(store, parts: Parts, tmp_path: Path) -> None:
+    """A manifest made by hand, whole and under its right name, cannot write outside the edge's folder."""
+    good = make_release({"/index.html": "x"})
+    await good.put(store)
+    raw = good.manifest.to_bytes().replace(b'"/index.html"', b'"/../../../../../climbed"')
+    packed = zlib.compress(raw)
+    await store.blobs.put([BlobSource(digest_of(packed), len(packed), packed)])
+    record = replace(good.record, release=digest_of(raw), manifest=digest_of(packed), manifest_size=len(packed))
+    with pytest.raises(SchemaError, match="is not the path of an entry"):
+        await parts.stager.stage(record, forbidden=frozenset())
+    assert parts.holdings.staged == {}
+    assert list(tmp_path.rglob("climbed")) == []
+    assert not parts.disk.tree((record.site, record.release)).exists()
+    assert list(parts.disk.manifests()) == []
 
 
 async def test_only_what_a_deployer_signed_is_staged(store, parts: Parts) -> None:

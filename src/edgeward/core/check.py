@@ -4,7 +4,7 @@ Files that claim one URL, paths that cannot be served, rules that files shadow, 
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,13 +33,10 @@ class Report:
 def check_release(manifest: Manifest, *, file: str = RULES_FILE) -> Report:
     """Check entries and redirect rules against each other. file: the name that problems of rules carry.
 
-    Problems of a path carry the path, without its first slash, as their file.
+    Problems of a path carry the path, without its first slash, as their file. What `check_paths` finds is not there.
     """
     by_path = manifest.by_path
-    errors = [
-        Problem(_shown(entry.path), 0, message) for entry in manifest.entries if (message := check_path(entry.path))
-    ]
-    errors += [Problem(_shown(path), 0, message) for path, message in _clashes(manifest.settings, by_path)]
+    errors = [Problem(_shown(path), 0, message) for path, message in _clashes(manifest.settings, by_path)]
     paths = [entry.path for entry in manifest.entries]
     loops = certain_loops(
         manifest.redirects,
@@ -54,6 +51,11 @@ def check_release(manifest: Manifest, *, file: str = RULES_FILE) -> Report:
         for message in _warnings(rule, manifest.settings, by_path, paths)
     ]
     return Report(tuple(sorted(errors)), tuple(sorted(warnings)))
+
+
+def check_paths(paths: Iterable[str]) -> tuple[Problem, ...]:
+    """Return what is wrong with paths that are to be those of entries: no manifest can hold such a one."""
+    return tuple(Problem(_shown(path), 0, message) for path in paths if (message := check_path(path)))
 
 
 def check_path(path: str) -> str | None:
@@ -87,14 +89,9 @@ def _shown(path: str) -> str:
 
 
 def _clashes(settings: SiteSettings, by_path: Mapping[str, Entry]) -> Iterator[tuple[str, str]]:
-    """Yield (path, sentence) for each file that is also a folder, or claims the URL of another."""
+    """Yield (path, sentence) for each file that claims the URL of another."""
     owners: dict[str, str] = {}
     for path in by_path:
-        folder = path.rpartition("/")[0]
-        while folder:
-            if folder in by_path:
-                yield path, f"`{folder.removeprefix('/')}` is a file, so nothing can be below it"
-            folder = folder.rpartition("/")[0]
         other = path.removesuffix(PAGE)
         url = url_path(settings, path)
         if settings.clean_urls and other != path and other in by_path:

@@ -2,11 +2,15 @@
 
 import re
 import unicodedata
+from typing import Final
 
 from edgeward.errors import InputError
 
 MAX_HOSTNAME = 253
 """Characters of a hostname without the final dot (RFC 1035 section 2.3.4: 255 bytes on the wire)."""
+
+SLUG: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+"""A name that is also a DNS label: of a site or a fleet."""
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PORT = re.compile(r"[^:]*:[0-9]+")

@@ -27,6 +27,7 @@ UTF8_PATH_REGEX: Final = (
 PLAIN_CHARACTERS: Final = r"A-Za-z0-9\-._~!$&'()*+,;=:@/\[\]"
 """What stands for itself in a canonically encoded path, as the inside of a character class of a regex."""
 
+_ENTRY_PATH: Final = re.compile(rf"(?:/(?!\.\.?(?:/|\Z))[^/\x00-\x1f\x7f\ud800-\udfff]{{1,{MAX_SEGMENT_BYTES}}})+\Z")
 _ESCAPED: Final = frozenset(b' "#%<>?\\^`{|}') | frozenset(range(0x20)) | frozenset(range(0x7F, 0x100))
 _ENCODE: Final = {byte: f"%{byte:02X}" if byte in _ESCAPED else chr(byte) for byte in range(0x100)}
 _PLAIN_SEGMENT: Final = rf"(?!\.\.?(?:/|\Z))[{PLAIN_CHARACTERS.replace('/', '')}]+"
@@ -143,6 +144,16 @@ def is_normal(path: str) -> bool:
         return False
     segments = path.split("/")[1:]
     return not any(segment in {".", ".."} for segment in segments) and "" not in segments[:-1]
+
+
+def is_entry_path(path: str) -> bool:
+    """Whether a path may be that of an entry (SITE-FORMAT section 1): normal, no folder, UTF-8, within the limits."""
+    if not _ENTRY_PATH.match(path):
+        return False
+    if path.isascii():
+        return len(path) <= MAX_PATH_BYTES
+    raw = path.encode()
+    return len(raw) <= MAX_PATH_BYTES and max(map(len, raw.split(b"/"))) <= MAX_SEGMENT_BYTES
 
 
 def extension(path: str) -> str:

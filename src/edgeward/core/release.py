@@ -9,6 +9,7 @@ from typing import Literal
 
 from edgeward.core.codec import Json, canonical_bytes, parse_object
 from edgeward.core.digest import Digest, check_digest, digest_of, parse_digest
+from edgeward.core.paths import is_entry_path
 from edgeward.core.rules import Condition, HeaderBlock, HeaderLine, RedirectRule
 from edgeward.core.site import SiteSettings
 from edgeward.errors import SchemaError
@@ -35,9 +36,10 @@ class Variant:
 class Entry:
     """One path of a site.
 
-    path: decoded, begins with "/", the file's own path ("/about.html"), not its clean URL. media_type: value of
-    Content-Type. modified: seconds since the epoch, assigned by the push. variants: identity first, then br, gzip where
-    there are any; no two variants of one entry have the same size (so that ETags made of time and size differ).
+    path: decoded, as `paths.is_entry_path` says, the file's own path ("/about.html"), not its clean URL. media_type:
+    value of Content-Type. modified: seconds since the epoch, assigned by the push. variants: identity first, then br,
+    gzip where there are any; no two variants of one entry have the same size (so that ETags made of time and size
+    differ).
     """
 
     path: str
@@ -55,9 +57,10 @@ class Entry:
             if first != "identity" or len(set(codings)) != len(codings) or len(sizes) != len(codings):
                 msg = f"entry {self.path!r} has variants {codings} that are not one identity and others of other sizes"
                 raise SchemaError(msg, path=self.path)
-        if not self.path.startswith("/"):
-            msg = f"entry path {self.path!r} does not begin with a slash"
-            raise SchemaError(msg, path=self.path)
+        # Edges make files of these paths: one that climbs would be written outside their folders.
+        if not is_entry_path(self.path):
+            msg = f"{self.path[:200]!r} is not the path of an entry"
+            raise SchemaError(msg, path=self.path[:200])
 
     @property
     def identity(self) -> Variant:
@@ -91,10 +94,14 @@ class Manifest:
     headers: tuple[HeaderBlock, ...] = ()
 
     def __post_init__(self) -> None:
-        """Hold the order of entries and the uniqueness of paths. Raises SchemaError."""
+        """Hold what the docstring promises of entries. Raises SchemaError."""
         paths = [entry.path for entry in self.entries]
         if any(a >= b for a, b in pairwise(paths)):
             msg = f"entries of site {self.settings.name!r} are not sorted by path, each once"
+            raise SchemaError(msg, site=self.settings.name)
+        both = _folders(paths).intersection(paths)
+        if both:
+            msg = f"{min(both)!r} of site {self.settings.name!r} is a file, and other entries are below it"
             raise SchemaError(msg, site=self.settings.name)
 
     @cached_property
@@ -120,6 +127,16 @@ class Manifest:
     def to_bytes(self) -> bytes:
         """Return the canonical bytes."""
         return self._canonical
+
+
+def _folders(paths: list[str]) -> set[str]:
+    """Return every folder that one of these paths is in, without its last slash; the root is ""."""
+    found: set[str] = set()
+    new = {path.rpartition("/")[0] for path in paths}
+    while new:
+        found |= new
+        new = {folder.rpartition("/")[0] for folder in new} - found
+    return found
 
 
 def parse_manifest(data: bytes) -> Manifest:

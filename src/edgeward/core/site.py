@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgeward.core.codec import Json
-from edgeward.errors import SchemaError
+from edgeward.core.hostnames import SLUG, parse_hostname
+from edgeward.errors import InputError, SchemaError
 
 TrailingSlash = Literal["auto", "always", "never"]
 AliasMode = Literal["redirect", "serve"]
@@ -31,6 +32,23 @@ class SiteSettings:
     keep_assets_days: int = 7
     alias_mode: AliasMode = "redirect"
     hsts: str | None = None
+
+    def __post_init__(self) -> None:
+        """Hold that the name is a slug and the hostnames are names: both become paths and configuration on edges.
+
+        Raises SchemaError.
+        """
+        if not SLUG.fullmatch(self.name):
+            msg = f"{self.name[:80]!r} is not the name of a site"
+            raise SchemaError(msg)
+        try:
+            valid = bool(self.hostnames) and all(parse_hostname(host) == host for host in self.hostnames)
+        except InputError as error:
+            msg = f"site {self.name!r} has a hostname that is none: {error.message}"
+            raise SchemaError(msg, site=self.name) from error
+        if not valid or len(set(self.hostnames)) != len(self.hostnames):
+            msg = f"hostnames of site {self.name!r} are not one or more lower-case ASCII names, each once"
+            raise SchemaError(msg, site=self.name)
 
     def to_json(self) -> Mapping[str, Json]:
         """Return the JSON form that the manifest holds."""

@@ -7,16 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from edgeward.core.hostnames import parse_hostname
+from edgeward.core.hostnames import SLUG, parse_hostname
 from edgeward.core.lines import Findings
 from edgeward.core.patterns import compile_pattern
 from edgeward.core.site import ALIAS_MODES, TRAILING_SLASHES, ProjectFile, SiteSettings
 from edgeward.errors import InputError
 
 MAX_KEEP_ASSETS_DAYS: Final = 365
-
-SLUG: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-"""A name that is also a DNS label: of a site or a fleet."""
 
 _FILE_KEYS: Final = ("fleet", "site")
 _SITE_KEYS: Final = (

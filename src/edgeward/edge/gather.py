@@ -114,7 +114,10 @@ class StoreView:
                     revisions.pop(key, None)
                 else:
                     revisions[key] = found.revision
-                    values[parsed] = parse(found.value)
+                    value = parse(found.value)
+                    if parsed != _own_key(value, parsed):
+                        raise SchemaError(f"it is the value of another key, {_own_key(value, parsed)}")
+                    values[parsed] = value
             except SchemaError as error:
                 problem = f"{name}/{key} in the store cannot be used, its last good value stays: {error.message}"
             self._conditions.set(f"value {name}/{key}", problem, now=self._clock())
@@ -123,6 +126,18 @@ class StoreView:
 def _release_key(key: str) -> ReleaseKey:
     site, _, release = key.rpartition(".")
     return site, parse_digest(release)
+
+
+def _own_key(value: object, key: object) -> object:
+    """Return the key that a value names itself, `key` for a value that names none."""
+    match value:
+        case ReleaseRecord():
+            return value.site, value.release
+        case Pointer():
+            return (value.site, value.release) if isinstance(key, tuple) else value.site
+        case HostClaim():
+            return value.hostname
+    return key
 
 
 _FEEDS: Mapping[str, tuple[Callable[[str], Any], Callable[[bytes], Any]]] = {

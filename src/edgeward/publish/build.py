@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeward.core.assets import is_immutable
-from edgeward.core.check import check_release
+from edgeward.core.check import check_path, check_paths, check_release
 from edgeward.core.digest import Digest
 from edgeward.core.headers import parse_headers
 from edgeward.core.media_types import media_type
@@ -88,7 +88,9 @@ def draft(
     problems = list(found.problems)
     redirects, warnings = _redirects(found, settings, problems)
     headers = _headers(found, problems)
-    preliminary = Manifest(settings, tuple(_plain_entry(file) for file in found.files), redirects, headers)
+    problems.extend(check_paths(file.path for file in found.files))
+    entries = tuple(_plain_entry(file) for file in found.files if check_path(file.path) is None)
+    preliminary = Manifest(settings, entries, redirects, headers)
     report = check_release(preliminary)
     problems.extend(report.errors)
     problems.extend(misfits(preliminary))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from edgeward.core.digest import Digest, parse_digest
 from edgeward.core.fleet import Pointer, ReleaseRecord
 from edgeward.core.release import Manifest, unpack_manifest
-from edgeward.errors import ConflictError, NotFoundError
+from edgeward.errors import ConflictError, NotFoundError, SchemaError
 from edgeward.store.buckets import Versioned
 from edgeward.store.connection import Store
 
@@ -35,7 +35,10 @@ async def read_live(store: Store, site: str) -> Live:
     stored = await store.live.get(site)
     if stored is None:
         return Live(site, None, None)
-    return Live(site, Pointer.from_bytes(stored.value), stored.revision)
+    pointer = Pointer.from_bytes(stored.value)
+    if pointer.site != site:
+        raise SchemaError(f"the pointer of site {site} in the store is one of site {pointer.site}", site=site)
+    return Live(site, pointer, stored.revision)
 
 
 async def read_record(store: Store, site: str, release: Digest) -> ReleaseRecord:
@@ -43,7 +46,7 @@ async def read_record(store: Store, site: str, release: Digest) -> ReleaseRecord
     stored = await store.releases.get(release_key(site, release))
     if stored is None:
         raise NotFoundError(f"site {site} has no release {release[:12]}", hint=f"edgeward releases {site}")
-    return ReleaseRecord.from_bytes(stored.value)
+    return _record(site, release, stored)
 
 
 async def read_manifest(store: Store, record: ReleaseRecord) -> Manifest:
@@ -63,10 +66,18 @@ async def site_records(store: Store, site: str) -> Mapping[Digest, tuple[Release
     """Return the records of all releases of a site that are kept. Raises StoreError, SchemaError."""
     prefix = f"{site}."
     return {
-        parse_digest(key.removeprefix(prefix)): (ReleaseRecord.from_bytes(stored.value), stored)
+        release: (_record(site, release, stored), stored)
         for key, stored in (await store.releases.values()).items()
-        if key.startswith(prefix)
+        if key.startswith(prefix) and (release := parse_digest(key.removeprefix(prefix)))
     }
+
+
+def _record(site: str, release: Digest, stored: Versioned) -> ReleaseRecord:
+    record = ReleaseRecord.from_bytes(stored.value)
+    if (record.site, record.release) != (site, release):
+        told = f"release {record.release[:12]} of site {record.site}"
+        raise SchemaError(f"the record of release {release[:12]} of site {site} is that of {told}", site=site)
+    return record
 
 
 async def ensure_record(store: Store, record: ReleaseRecord) -> int | None:
