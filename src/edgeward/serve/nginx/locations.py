@@ -86,15 +86,17 @@ def tries(files: Sequence[Value], otherwise: str) -> str:
 
 def front(plan: Plan, hot: Sequence[str] = ()) -> list[str]:
     """Return the locations of a server that clients reach. hot: the locations of a site's short way, if it has one."""
+    retired = f"if (-f {value(literal(plan.retired))}) {{ return 593; }}  # a later generation serves: it answers"
     look = [
         _root(plan),
-        f"if (-f {value(literal(plan.retired))}) {{ return 593; }}  # a later generation serves: it answers",
+        retired,
         'set $ew_gate "$ew_host$ew_read$ew_target$ew_conditional";',
         "if ($ew_gate) { return 590; }",
         *_ask(plan, "forced"),
         tries(plan.served, "@miss"),
     ]
     gate = [
+        retired,
         'if ($ew_host = "u") { return 421; }',
         'if ($ew_read = "o") { return 594; }',
         'if ($ew_read = "m") { return 405; }',

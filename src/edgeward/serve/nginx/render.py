@@ -21,7 +21,7 @@ from edgeward.serve.nginx.rules import CLASSES, rule_maps, vary_maps
 from edgeward.serve.nginx.settings import ACCESS_LOG, BACK, CONTROL, ERROR_LOG, FRONT, PAGES, PID, NginxSettings
 from edgeward.serve.nginx.sites import SiteMaps, by_host, hosts, revalidation_dates, site_maps
 
-OWN_SERVERS: Final = 16
+OWN_SERVERS: Final = 8
 """Sites that get a server of their own, those with most files first."""
 _TEMPORARY: Final = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 _LOG_FORMAT: Final = (
