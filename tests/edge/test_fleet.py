@@ -181,6 +181,36 @@ async def test_nginx_outlives_its_agent(
         assert min(set(iad.engine_processes())) in before, "the master is another one"
 
 
+async def test_a_lost_state_takes_nothing_off_the_air(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """An agent that finds no edge.json and no store leaves the nginx that it finds alone, and says so; the store's word
+    ends that. With the copy of edge.json left, it knows as before.
+    """
+    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=2) as fleet:
+        async with fleet.store() as store:
+            await deployer.push(store, ONE)
+        iad = fleet["iad"]
+        await fleet["fra"].stop(signal.SIGHUP)
+        await iad.stop(signal.SIGKILL)
+        (iad.data / "edge.json").unlink()
+        (iad.data / "edge.json.copy").unlink()
+        await iad.start()
+        await eventually(lambda: said(iad, "does not know what it served"), within=15)
+        assert await shows(iad, ONE)
+        await fleet["fra"].start()
+        await fleet.until_ready()
+        assert await shows(iad, ONE)
+        await eventually(lambda: healthy(iad), within=15)
+        async with fleet.store() as store:
+            await deployer.push(store, TWO)
+        assert await shows(iad, TWO)
+
+
+async def healthy(edge: EdgeProcess) -> bool:
+    return (await edge.health())["problems"] == []
+
+
 async def test_a_dead_engine_is_started_again(
     tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
 ) -> None:

@@ -1,5 +1,7 @@
 """What an edge holds: kept assets, the state that survives a restart, and what a restart finds."""
 
+from pathlib import Path
+
 import pytest
 
 from edge_parts import Parts, make_release
@@ -138,10 +140,30 @@ async def test_a_damaged_state_is_set_aside(store, parts: Parts) -> None:
     await parts.stage(first)
     await parts.serve(first)
     (parts.disk.path / "edge.json").write_bytes(b"\0\0\0")
+    (parts.disk.path / "edge.json.copy").write_bytes(b"{")
     again = Holdings(parts.disk, edge="fra")
     assert "does not know what it served" in again.load()["state"]
     assert set(again.staged) == {first.key}
     assert (parts.disk.path / "edge.json.broken").exists()
+    assert (dict(again.live), again.lost) == ({}, True)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b"{}")])
+async def test_a_lost_state_comes_back_from_its_copy(store, parts: Parts, damage) -> None:
+    """Damaged or deleted: the copy says what is served, and the operator is told."""
+    first = await site(APP1).put(store)
+    await parts.stage(first)
+    await parts.serve(first)
+    damage(parts.disk.path / "edge.json")
+    again = Holdings(parts.disk, edge="fra")
+    assert "known from a copy only" in again.load()["state"]
+    assert (dict(again.live), again.lost) == (dict([first.key]), False)
+
+
+def test_a_fresh_disk_has_lost_nothing(parts: Parts) -> None:
+    """No state and no releases is how every edge begins."""
+    again = Holdings(parts.disk, edge="fra")
+    assert (again.load(), again.lost) == ({}, False)
 
 
 async def test_a_damaged_index_of_kept_assets_is_made_anew(store, parts: Parts) -> None:

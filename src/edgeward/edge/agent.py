@@ -120,7 +120,9 @@ class Agent:
             )
             task = group.create_task(self._stage(action, desired), name=f"stage {action.record.site}")
             self._stagings[action.key] = task
-        if plan.switches:
+        # What is on the air without our knowing goes only when all that is to come is here.
+        wait = self._switching.leaving_alone and bool(self._stagings)
+        if plan.switches and not wait:
             refusals = await self._switching.switch(plan.switches)
             for change in plan.switches:
                 if change.new is not None:
@@ -129,6 +131,9 @@ class Agent:
                         self._missed([change.site])
             if not refusals:
                 self._view.changed.set()
+        if wait:
+            return
+        await self._switching.take_over()
         await self._tidy(plan, desired)
 
     async def _tidy(self, plan: Plan, desired: Desired) -> None:

@@ -2,7 +2,7 @@
 
 Layout (docs/formats.md has every byte)::
 
-    edge.json               which release is served for each site, and which purge orders were carried out
+    edge.json, edge.json.copy  which release is served for each site, and which purge orders were carried out
     manifests/<release>     packed manifests (core.release.pack_manifest) of releases that are or were staged here
     blobs/                  serve.blobs.BlobFolder
     sites/<site>/<release>/ the tree of a staged release (serve.tree)
@@ -86,6 +86,7 @@ class EdgeDisk:
         self._sites = path / "sites"
         self._manifests = path / "manifests"
         self._state = path / "edge.json"
+        self._copy = path / "edge.json.copy"
         self._lock: int | None = None
         try:
             for folder in (path, self._sites, self._manifests, self.engine):
@@ -123,14 +124,15 @@ class EdgeDisk:
         except OSError as error:
             raise _failed("empty", self.scratch, error) from error
 
-    def load(self) -> EdgeState:
-        """Return the state; empty on a fresh disk. Raises SchemaError, DiskError."""
+    def load(self, *, copy: bool = False) -> EdgeState | None:
+        """Return the state, or its copy; None if it is not there. Raises SchemaError, DiskError."""
+        file = self._copy if copy else self._state
         try:
-            return EdgeState.from_bytes(self._state.read_bytes())
+            return EdgeState.from_bytes(file.read_bytes())
         except FileNotFoundError:
-            return EdgeState()
+            return None
         except OSError as error:
-            raise _failed("read", self._state, error) from error
+            raise _failed("read", file, error) from error
 
     def set_state_aside(self) -> None:
         """Give a state that cannot be read another name, so that a new one can be begun. Raises DiskError."""
@@ -140,8 +142,9 @@ class EdgeDisk:
             raise _failed("rename", self._state, error) from error
 
     def save(self, state: EdgeState) -> None:
-        """Write the state, durably. Raises DiskError."""
+        """Write the state, durably, and a copy for the day when somebody loses it. Raises DiskError."""
         write_durably(self._state, state.to_bytes())
+        write_durably(self._copy, state.to_bytes(), sync=False)
 
     def tree(self, key: ReleaseKey) -> Path:
         """Return where the tree of a release is, or would be."""

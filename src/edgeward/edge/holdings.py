@@ -54,6 +54,8 @@ class Holdings:
         self.staged: dict[ReleaseKey, tuple[str, ...]] = {}
         """Releases whose trees are whole, with their hostnames."""
         self.state = EdgeState()
+        self.lost = False
+        """Whether `load` found releases, and nothing that says which of them were served."""
         self.pins: Counter[Digest] = Counter()
         """Blobs that a staging under way counts on."""
         self._edge = edge
@@ -69,16 +71,9 @@ class Holdings:
         """Read what the disk holds; return sentences, by site, about what should be served and cannot be read.
 
         Raises SchemaError if the state was written by a later version: then nothing may be changed. One that is damaged
-        is set aside; the store then says what is to be served of what is staged.
+        is set aside; its copy, or without one the store, then says what is to be served of what is staged.
         """
-        problems: dict[str, str] = {}
-        try:
-            self.state = self.disk.load()
-        except SchemaError as error:
-            if "found" in error.facts:
-                raise
-            self.disk.set_state_aside()
-            problems["state"] = f"this edge does not know what it served: {error.message}"
+        problems = self._load_state()
         for key in list(self.disk.staged()):
             site, release = key
             try:
@@ -96,6 +91,29 @@ class Holdings:
                 problems.setdefault(site, f"release {release[:12]} of site {site} is no longer on this edge's own disk")
                 self._forget(site)
         return problems
+
+    def _load_state(self) -> dict[str, str]:
+        """Read the state, or its copy if it is damaged or gone; returns the problem with it, if any."""
+        why = f"{self.disk.path / 'edge.json'} is gone"
+        try:
+            found = self.disk.load()
+        except SchemaError as error:
+            if "found" in error.facts:
+                raise
+            self.disk.set_state_aside()
+            found, why = None, error.message
+        if found is not None:
+            self.state = found
+            return {}
+        try:
+            found = self.disk.load(copy=True)
+        except SchemaError as error:
+            why += f"; of its copy: {error.message}"
+        if found is not None:
+            self.state = found
+            return {"state": f"what this edge served is known from a copy only: {why}"}
+        self.lost = any(True for _ in self.disk.staged())
+        return {"state": f"this edge does not know what it served: {why}"} if self.lost else {}
 
     @property
     def live(self) -> Mapping[str, Digest]:

@@ -9,7 +9,7 @@ from edgeward.core.plan import Switch
 from edgeward.edge.conditions import Conditions
 from edgeward.edge.holdings import Holdings
 from edgeward.errors import ConfigRejected, EdgewardError
-from edgeward.serve.engine import Engine
+from edgeward.serve.engine import Engine, ServedView
 
 _LOG = logging.getLogger("edgeward.edge")
 _TEND_EVERY = 2.0
@@ -27,6 +27,9 @@ class Switching:
         self.engine = engine
         self.answering = False
         """Whether the engine answered when it was last asked."""
+        self.leaving_alone = False
+        """Whether the engine serves what an earlier agent told it and this one does not know: the disk's state is lost.
+        It goes on until the store has said what is to be served."""
         self._holdings = holdings
         self._conditions = conditions
         self._delay = delay
@@ -38,9 +41,15 @@ class Switching:
 
         If the engine refuses and an earlier one still serves, that one is left alone. If nothing serves, every site
         that the engine takes is served, and the others are held to be not served. Raises ServeError or EngineMissing if
-        the engine cannot serve at all.
+        the engine cannot serve at all. If the disk does not say what was served, an engine that answers is left alone.
         """
         async with self._busy:
+            if self._holdings.lost and await self.engine.healthy():
+                self.leaving_alone = self.answering = True
+                _LOG.warning(
+                    "the HTTP engine goes on with what it serves until the store has said what that should be"
+                )
+                return
             view = await self._holdings.view(self._holdings.live)
             try:
                 await self.engine.start(view)
@@ -90,7 +99,7 @@ class Switching:
                 serve[change.site] = change.new
         view = await self._holdings.view(serve)
         try:
-            generation = await self.engine.activate(view)
+            generation = await self._activate(view)
         except EdgewardError as error:
             if len(switches) == 1 or not isinstance(error, ConfigRejected):
                 for change in switches:
@@ -109,7 +118,22 @@ class Switching:
     async def refresh(self) -> None:
         """Make the engine open every file anew: what it holds open may have been replaced. Raises ServeError."""
         async with self._busy:
-            await self.engine.activate(await self._holdings.view(self._holdings.live))
+            if not self.leaving_alone:
+                await self.engine.activate(await self._holdings.view(self._holdings.live))
+
+    async def take_over(self) -> None:
+        """Serve what this edge holds to be served and nothing else, if the engine was left alone. Raises ServeError."""
+        if self.leaving_alone:
+            async with self._busy:
+                await self._activate(await self._holdings.view(self._holdings.live))
+
+    async def _activate(self, view: ServedView) -> int:
+        """Activate a view; an engine that was left alone until now is adopted with it."""
+        if not self.leaving_alone:
+            return await self.engine.activate(view)
+        generation = await self.engine.start(view)
+        self.leaving_alone = False
+        return generation
 
     async def tend(self) -> None:
         """Ask the engine for ever whether it answers, and start it again when it does not."""
@@ -130,4 +154,4 @@ class Switching:
                     sentence = f"the HTTP engine ({self.engine.name}) cannot be started: {error.message}"
                     self._conditions.set("engine", sentence, now=self._clock())
                 else:
-                    misses = 0
+                    misses, self.leaving_alone = 0, False
