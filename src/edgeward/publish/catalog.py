@@ -12,12 +12,12 @@ from edgeward.publish.claims import unclaimed
 from edgeward.publish.deployer import deployer_name
 from edgeward.publish.intent import intent
 from edgeward.publish.progress import Progress, silent
-from edgeward.publish.promote import Promotion, follow, make_live
+from edgeward.publish.promote import Promotion, after_the_move, follow, make_live
 from edgeward.publish.purge import purge
 from edgeward.publish.releases import Live, read_live, read_manifest, read_record, site_records
 from edgeward.publish.roll_call import call_roll
 from edgeward.publish.status import list_sites
-from edgeward.publish.traces import traces
+from edgeward.publish.traces import hostnames_in_use, traces
 from edgeward.publish.values import MoveLine, MoveResult, ReleaseLine, SiteReleases, Waiting
 from edgeward.store.connection import Store
 
@@ -75,10 +75,11 @@ async def rollback(
         if release == live.release:
             raise InputError(f"release {release[:12]} of site {site} is live already", hint=f"edgeward releases {site}")
         record = await read_record(store, site, release)
-        promotion = Promotion(held, live, record, "rollback", by or deployer_name(), waiting or Waiting(), began)
+        settings = (await read_manifest(store, record)).settings
+        who = by or deployer_name()
+        promotion = Promotion(held, live, record, "rollback", who, waiting or Waiting(), began, settings.hostnames)
         async with traces(store, site, release) as left:
             # Its hostnames may have been given back since (`site rm`), or may be another site's by now.
-            settings = (await read_manifest(store, record)).settings
             moment = int(time.time())
             await left.claim([HostClaim(name, site, moment) for name in await unclaimed(store, settings)])
             staged = await make_live(promotion, store, roll, progress)
@@ -105,13 +106,17 @@ async def remove_site(
             raise _unknown(site)
         promotion = Promotion(held, live, None, "remove", by or deployer_name(), waiting or Waiting(), began)
         staged = {} if live.release is None else await make_live(promotion, store, roll, progress)
-        await _give_hostnames_back(store, site)
+        with after_the_move(promotion):
+            await _give_hostnames_back(store, site)
         return await follow(promotion, roll, progress, staged)
 
 
 async def _give_hostnames_back(store: Store, site: str) -> None:
-    for hostname, stored in (await store.hosts.values()).items():
-        if HostClaim.from_bytes(stored.value).site == site:
+    claims = await store.hosts.values()
+    # A push may have been faster: read after the claims, see `hostnames_in_use`.
+    named = await hostnames_in_use(store, await read_live(store, site))
+    for hostname, stored in claims.items():
+        if named is not None and hostname not in named and HostClaim.from_bytes(stored.value).site == site:
             # ConflictError: a push has just claimed it anew.
             with suppress(ConflictError):
                 await store.hosts.delete(hostname, stored.revision)

@@ -1,11 +1,14 @@
 """Hostnames: each belongs to one site of the fleet, claimed by the first push (SITE-FORMAT section 7)."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from edgeward.core.fleet import HostClaim
 from edgeward.core.site import SiteSettings
 from edgeward.errors import ConflictError
 from edgeward.store.connection import Store
+
+_ATTEMPTS = 5
 
 
 async def unclaimed(store: Store, settings: SiteSettings) -> tuple[str, ...]:
@@ -40,6 +43,31 @@ async def claim(store: Store, wanted: HostClaim) -> int | None:
         if owner == wanted.site:
             return None
         raise _belongs(wanted.site, [(wanted.hostname, owner)]) from None
+
+
+async def claim_again(store: Store, wanted: HostClaim) -> None:
+    """Claim a hostname after the move that needs it, also where the site has it already: it gets a new revision.
+
+    A command that made the same claim before, and gives it back because its own move has failed, then leaves it.
+    Raises ConflictError if it belongs to another site.
+    """
+    for _ in range(_ATTEMPTS):
+        stored = await store.hosts.get(wanted.hostname)
+        with suppress(ConflictError):
+            if stored is None:
+                await store.hosts.create(wanted.hostname, wanted.to_bytes())
+                return
+            owner = HostClaim.from_bytes(stored.value).site
+            if owner == wanted.site:
+                await store.hosts.update(wanted.hostname, stored.value, stored.revision)
+                return
+            break
+    raise ConflictError(
+        f"site {wanted.site} is live, but {wanted.hostname} is not (any longer) its own",
+        hint=f"push site {wanted.site} again",
+        site=wanted.site,
+        moved=True,
+    )
 
 
 def _belongs(site: str, taken: Sequence[tuple[str, str]]) -> ConflictError:

@@ -6,17 +6,18 @@ ends the command; after it the release is live, and what is left is to see every
 """
 
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
 from edgeward.core.digest import Digest
-from edgeward.core.fleet import EdgeStatus, Move, Pointer, ReleaseRecord
+from edgeward.core.fleet import EdgeStatus, HostClaim, Move, Pointer, ReleaseRecord
 from edgeward.errors import ConflictError, QuorumError, StoreError, StoreUnavailable
+from edgeward.publish.claims import claim_again
 from edgeward.publish.intent import Intent
 from edgeward.publish.progress import Advanced, EdgeReached, Finished, Progress, Started
-from edgeward.publish.releases import Live, ensure_record, release_key
+from edgeward.publish.releases import Live, ensure_record, read_live, release_key
 from edgeward.publish.roll_call import Attendance, RollCall, enough
 from edgeward.publish.values import EdgeTimes, MoveResult, Waiting
 from edgeward.store.connection import Store
@@ -28,7 +29,7 @@ _GOODBYE = 5.0
 @dataclass(frozen=True, slots=True)
 class Promotion:
     """A move to be made. held: the command's intent. live: where the pointer stood when the command began. record: of
-    the release, None = remove the site. began: monotonic time at which the command began.
+    the release, None = remove the site. began: monotonic time at which the command began. hostnames: of the release.
     """
 
     held: Intent
@@ -38,6 +39,7 @@ class Promotion:
     by: str
     waiting: Waiting
     began: float
+    hostnames: tuple[str, ...] = ()
 
     @property
     def site(self) -> str:
@@ -72,9 +74,27 @@ async def make_live(promotion: Promotion, store: Store, roll: RollCall, progress
     async with _candidate(promotion, store):
         await _stage(promotion, roll, progress, times)
         await _move(promotion, store)
-    await ensure_record(store, promotion.record)
-    await _clear(promotion.site, store)
+    with after_the_move(promotion):
+        await ensure_record(store, promotion.record)
+        for hostname in promotion.hostnames:
+            await claim_again(store, HostClaim(hostname, promotion.site, int(time.time())))
+        await _clear(promotion.site, store)
     return times
+
+
+@contextmanager
+def after_the_move(promotion: Promotion) -> Iterator[None]:
+    """Let a failure of the store say what stands: the pointer has moved."""
+    try:
+        yield
+    except StoreError as error:
+        raise type(error)(
+            f"{_moved(promotion)}, but whether every edge follows is not known: {error.message}",
+            hint="edgeward status",
+            site=promotion.site,
+            release=promotion.release,
+            moved=True,
+        ) from error
 
 
 async def follow(promotion: Promotion, roll: RollCall, progress: Progress, staged: dict[str, float]) -> MoveResult:
@@ -82,7 +102,8 @@ async def follow(promotion: Promotion, roll: RollCall, progress: Progress, stage
     live: dict[str, float] = {}
     # An edge that was too late to have it staged has had its wait: it is named, and not waited for again.
     among = frozenset(staged) if promotion.record is not None else None
-    found = await _activate(promotion, roll, progress, live, among)
+    with after_the_move(promotion):
+        found = await _activate(promotion, roll, progress, live, among)
     names = sorted(roll.attendance(lambda _: False).expected | staged.keys() | live.keys())
     return MoveResult(
         site=promotion.site,
@@ -111,12 +132,17 @@ async def _candidate(promotion: Promotion, store: Store) -> AsyncIterator[None]:
 
 
 async def _clear(site: str, store: Store) -> None:
-    """Delete the site's other candidates: the pointer has moved, so they cannot win any more, nor could one whose push
-    has died.
+    """Delete the site's candidates that cannot win any more, since the pointer has moved. One that began from what is
+    live now can.
     """
-    for key in await store.candidates.keys():
-        if key.startswith(f"{site}."):
-            await store.candidates.delete(key)
+    found = await store.candidates.values()
+    live = await read_live(store, site)
+    for key, stored in found.items():
+        candidate = Pointer.from_bytes(stored.value)
+        if candidate.site == site and candidate.previous != live.release:
+            # ConflictError: its push has written it anew.
+            with suppress(ConflictError):
+                await store.candidates.delete(key, stored.revision)
 
 
 async def _stage(promotion: Promotion, roll: RollCall, progress: Progress, times: dict[str, float]) -> None:
@@ -192,8 +218,9 @@ async def _activate(
     tell = _teller(promotion, "live", times, progress)
     found = await roll.wait(live, promotion.waiting, on_edge=tell, among=among, over=overtaken)
     if not overtaken() and not enough(found, promotion.waiting.quorum):
-        what = f"release {release[:12]} is live" if release else f"site {site} is removed"
-        raise _too_few(promotion, found, roll, "live", f"{what}, and those edges follow as soon as they can")
+        raise _too_few(
+            promotion, found, roll, "live", f"{_moved(promotion)}, and those edges follow as soon as they can"
+        )
     progress(Finished("activate", time.monotonic() - began, _share(found)))
     return found
 
@@ -212,6 +239,11 @@ def _teller(
 def _share(found: Attendance) -> str:
     late = f", without {', '.join(found.late)}" if found.late else ""
     return f"{len(found.reached)} of {len(found.expected)} edges{late}"
+
+
+def _moved(promotion: Promotion) -> str:
+    release = promotion.release
+    return f"release {release[:12]} is live" if release else f"site {promotion.site} is removed"
 
 
 def _standing(promotion: Promotion) -> str:

@@ -7,7 +7,6 @@ confirms
 In this order a reader never sees half a site, and a takedown that is cut off anywhere is completed by the same command.
 """
 
-import asyncio
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -17,17 +16,17 @@ from dataclasses import dataclass, replace
 from edgeward.core.deployers import Deployers
 from edgeward.core.digest import Digest, digest_of
 from edgeward.core.fleet import EdgeStatus, Pointer, PurgeOrder, ReleaseRecord
-from edgeward.core.release import Manifest, pack_manifest, unpack_manifest
-from edgeward.core.takedown import Takedown, renamed, shared_blobs, take_down
-from edgeward.errors import ConflictError, CorruptionError, InputError, NotFoundError, SchemaError
+from edgeward.core.release import Manifest, pack_manifest
+from edgeward.core.takedown import Takedown, renamed, take_down
+from edgeward.errors import ConflictError, CorruptionError, InputError, NotFoundError
 from edgeward.publish.deployer import Signer, deployer_name, load_signer
 from edgeward.publish.fleet_settings import read_deployers
 from edgeward.publish.intent import intent
 from edgeward.publish.places import Places
 from edgeward.publish.progress import Advanced, EdgeReached, Finished, Noticed, Progress, Started, silent
-from edgeward.publish.releases import Live, read_live, release_key, site_records
+from edgeward.publish.releases import Live, read_live, read_manifest, release_key, site_records
 from edgeward.publish.roll_call import RollCall, call_roll
-from edgeward.publish.takedowns import read_orders
+from edgeward.publish.takedowns import needed_elsewhere, read_orders
 from edgeward.publish.values import Bystander, EdgeTimes, MoveResult, PurgeResult, Waiting
 from edgeward.publish.variant_cache import VariantCache
 from edgeward.store.blobs import BlobSource
@@ -40,10 +39,11 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """Every release of the site that is kept, by its name."""
+    """Every release of the site that is kept, by its name. known: those that cannot be read too."""
 
     records: Mapping[Digest, ReleaseRecord]
     manifests: Mapping[Digest, Manifest]
+    known: frozenset[Digest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,9 @@ async def _purge(run: _Purge, roll: RollCall) -> PurgeResult:
     await run.store.purges.put(order.key, order.to_bytes())
     for stored in replaced:
         await run.store.purges.delete(stored.key, stored.revision)
+    if (await site_records(run.store, run.site)).keys() - kept.known - set(names.values()):
+        # A push has written its record before it could read the order: the other one of the two looks again.
+        raise ConflictError(f"releases of site {run.site} were added while this purge was under way")
     pointer = await _move(run, live, names)
     shared = await _erase(run, kept, what, order)
     moved, late = await _see_it_gone(run, roll, order, pointer, live)
@@ -144,19 +147,15 @@ def _allowed(deployers: Deployers | None, site: str, signer: Signer) -> Signer:
 async def _read_kept(run: _Purge) -> _Kept:
     records: dict[Digest, ReleaseRecord] = {}
     manifests: dict[Digest, Manifest] = {}
-    for release, (record, _) in (await site_records(run.store, run.site)).items():
+    found = await site_records(run.store, run.site)
+    for release, (record, _) in found.items():
         try:
-            manifests[release] = await _manifest(run, record)
+            manifests[release] = await read_manifest(run.store, record)
         except (NotFoundError, CorruptionError) as error:
             run.progress(Noticed(f"release {release[:12]} of site {run.site} is passed over: {error.message}"))
             continue
         records[release] = record
-    return _Kept(records, manifests)
-
-
-async def _manifest(run: _Purge, record: ReleaseRecord) -> Manifest:
-    packed = await run.store.blobs.read(record.manifest, record.manifest_size)
-    return await asyncio.to_thread(unpack_manifest, packed, record.release)
+    return _Kept(records, manifests, frozenset(found))
 
 
 async def _order(run: _Purge, kept: _Kept, what: Takedown) -> tuple[PurgeOrder, Sequence[Versioned]]:
@@ -251,35 +250,12 @@ async def _erase(run: _Purge, kept: _Kept, what: Takedown, order: PurgeOrder) ->
         await run.store.releases.delete(release_key(run.site, old))
         with suppress(ConflictError):
             await run.store.candidates.delete(release_key(run.site, old))
-    shared = await _shared(run, order)
+    shared = await needed_elsewhere(run.store, run.site, order.digests, run.progress)
     manifests = [kept.records[old].manifest for old in what.rewritten]
     await run.store.blobs.delete([*manifests, *(digest for digest in order.digests if digest not in shared)])
     cache = VariantCache.below(run.places.cache)
     for digest in order.digests:
         cache.forget(digest)
-    return shared
-
-
-async def _shared(run: _Purge, order: PurgeOrder) -> Mapping[Digest, str]:
-    """Return those of the order's blobs that other sites need, with one such site.
-
-    It is read only now, when readers no longer get the content. Where a manifest cannot be read nobody knows what it
-    names: then all of them stay.
-    """
-    shared: dict[Digest, str] = {}
-    for stored in (await run.store.releases.values()).values():
-        record = ReleaseRecord.from_bytes(stored.value)
-        if record.site == run.site:
-            continue
-        try:
-            manifest = await _manifest(run, record)
-        except (NotFoundError, CorruptionError, SchemaError) as error:
-            sentence = f"the bytes stay in the store, since site {record.site} may need them: {error.message}"
-            run.progress(Noticed(sentence))
-            found: Mapping[Digest, str] = dict.fromkeys(order.digests, record.site)
-        else:
-            found = await asyncio.to_thread(shared_blobs, order.digests, {record.site: (manifest,)})
-        shared = {**found, **shared}
     return shared
 
 

@@ -9,14 +9,15 @@ Until the compare-and-set nothing that is served changes, and whatever ends the 
 import asyncio
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from edgeward.core.digest import Digest, digest_of
 from edgeward.core.fleet import HostClaim, ReleaseRecord
 from edgeward.core.release import Manifest, pack_manifest
-from edgeward.errors import CorruptionError, DiskError, InputError, NotFoundError, Problem
+from edgeward.errors import CorruptionError, DiskError, EdgewardError, InputError, NotFoundError, Problem
 from edgeward.publish.build import Build, Draft, build, changes, check_loss, clock, draft, refusal
 from edgeward.publish.claims import unclaimed
 from edgeward.publish.deployer import Signer, deployer_name, load_signer
@@ -25,10 +26,10 @@ from edgeward.publish.git import commit_subject
 from edgeward.publish.intent import Intent, intent
 from edgeward.publish.places import Places
 from edgeward.publish.progress import Advanced, Finished, Noticed, Phase, Progress, Started, silent
-from edgeward.publish.promote import Promotion, follow, make_live
+from edgeward.publish.promote import Promotion, after_the_move, follow, make_live
 from edgeward.publish.releases import Live, live_manifest, read_live
 from edgeward.publish.roll_call import RollCall, call_roll
-from edgeward.publish.takedowns import Orders, allow_again, purged_files, read_orders
+from edgeward.publish.takedowns import Orders, allow_again, erase_purged, purged_files, read_orders, youngest
 from edgeward.publish.traces import traces
 from edgeward.publish.upload import Missing, find_missing, lost_variants, upload
 from edgeward.publish.values import MoveResult, PushOptions, PushResult
@@ -94,6 +95,15 @@ class _Ready:
     warnings: tuple[Problem, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Moving:
+    """A release that is live. staged: when each edge had it. orders: that may forbid its bytes, as they are now."""
+
+    promotion: Promotion
+    staged: dict[str, float]
+    orders: Orders
+
+
 async def push(
     options: PushOptions, store: Store, progress: Progress = silent, *, places: Places | None = None
 ) -> PushResult:
@@ -109,13 +119,15 @@ async def push(
         signer = await _signer(run)
         ready = await _prepare(run)
         release = ready.build.manifest.release
-        await _upload(run, ready)
-        if release == ready.before.live.release:
-            return _result(run, ready, "unchanged", "", None)
         message = _message(run)
-        packed = await run.in_thread(lambda: pack_manifest(ready.build.manifest))
-        record = _record(run, ready, signer, message, packed)
-        moved = await _release(run, ready, record, packed, roll, held=held)
+        async with _without_purged_bytes(run, ready):
+            await _upload(run, ready)
+            if release == ready.before.live.release:
+                return _result(run, ready, "unchanged", "", None)
+            packed = await run.in_thread(lambda: pack_manifest(ready.build.manifest))
+            record = _record(run, ready, signer, message, packed)
+            moving = await _release(run, ready, record, packed, roll, held=held)
+        moved = await _follow(run, ready, moving, roll)
         run.variants.prune()
         return _result(run, ready, "released", message, moved)
 
@@ -228,25 +240,58 @@ async def _upload(run: _Push, ready: _Ready) -> None:
 
 async def _release(
     run: _Push, ready: _Ready, record: ReleaseRecord, packed: bytes, roll: RollCall, *, held: Intent
-) -> MoveResult:
+) -> _Moving:
     """Claim hostnames, store the manifest and the record, and make the release live."""
-    before = ready.before
-    promotion = Promotion(held, before.live, record, "push", record.deployer, run.options.waiting, run.began)
+    before, options = ready.before, run.options
+    orders = before.orders
     async with traces(run.store, run.site, record.release) as left:
         moment = int(time.time())
-        await left.claim([HostClaim(name, run.site, moment) for name in run.options.settings.hostnames])
-        if run.options.allow_purged:
-            contents = frozenset(variant.digest for variant in ready.build.manifest.blobs())
-            await allow_again(run.store, before.orders, contents)
+        await left.claim([HostClaim(name, run.site, moment) for name in options.settings.hostnames])
+        if options.allow_purged:
+            # Edges refuse what an order covers: this release is younger, and is not named.
+            orders = await left.exempt(orders, record.release)
         await run.store.blobs.put([BlobSource(record.manifest, record.manifest_size, packed)])
+        record = replace(record, created=max(int(time.time()), _youngest_allowed(ready, run)))
         await left.record(record)
+        # Write, then check: a purge writes its order and then looks for records that it has not seen.
+        problems = purged_files(await read_orders(run.store, run.site), ready.draft.scan.files)
+        if problems and not options.allow_purged:
+            raise refusal(options.folder, list(problems))
+        hostnames = options.settings.hostnames
+        promotion = Promotion(held, before.live, record, "push", record.deployer, options.waiting, run.began, hostnames)
         began = time.monotonic()
         staged = await make_live(promotion, run.store, roll, run.progress)
         run.timings["stage"] = time.monotonic() - began
+    return _Moving(promotion, staged, orders)
+
+
+async def _follow(run: _Push, ready: _Ready, moving: _Moving, roll: RollCall) -> MoveResult:
+    """See every edge serve what is live now."""
     began = time.monotonic()
-    moved = await follow(promotion, roll, run.progress, staged)
+    if run.options.allow_purged:
+        with after_the_move(moving.promotion):
+            await allow_again(run.store, moving.orders, frozenset(ready.build.origins))
+    moved = await follow(moving.promotion, roll, run.progress, moving.staged)
     run.timings["activate"] = time.monotonic() - began
     return moved
+
+
+def _youngest_allowed(ready: _Ready, run: _Push) -> int:
+    return youngest(ready.before.orders, frozenset(ready.build.origins)) + 1 if run.options.allow_purged else 0
+
+
+@asynccontextmanager
+async def _without_purged_bytes(run: _Push, ready: _Ready) -> AsyncIterator[None]:
+    """If the context ends by an error, erase what was uploaded and was purged meanwhile."""
+    release = ready.build.manifest.release
+    try:
+        yield
+    except BaseException:
+        with suppress(EdgewardError):
+            pointer = (await read_live(run.store, run.site)).pointer
+            if pointer is None or release not in (pointer.release, pointer.previous):
+                await erase_purged(run.store, run.site, ready.missing.sizes, run.progress)
+        raise
 
 
 def _record(run: _Push, ready: _Ready, signer: Signer | None, message: str, packed: bytes) -> ReleaseRecord:

@@ -1,5 +1,6 @@
 """Releases in the store: records, manifests, and the pointer that says which one is live."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ async def read_record(store: Store, site: str, release: Digest) -> ReleaseRecord
 async def read_manifest(store: Store, record: ReleaseRecord) -> Manifest:
     """Return the manifest of a release, verified. Raises NotFoundError, CorruptionError, StoreError, SchemaError."""
     packed = await store.blobs.read(record.manifest, record.manifest_size)
-    return unpack_manifest(packed, record.release)
+    return await asyncio.to_thread(unpack_manifest, packed, record.release)
 
 
 async def live_manifest(store: Store, live: Live) -> Manifest | None:

@@ -1,12 +1,17 @@
 """What was purged stays out: the orders of a site, checked against every push."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from edgeward.core.digest import Digest
-from edgeward.core.fleet import PurgeOrder
-from edgeward.errors import Problem
+from edgeward.core.fleet import PurgeOrder, ReleaseRecord
+from edgeward.core.takedown import shared_blobs
+from edgeward.errors import ConflictError, CorruptionError, NotFoundError, Problem, SchemaError
+from edgeward.publish.progress import Noticed, Progress
+from edgeward.publish.releases import read_manifest
 from edgeward.publish.scan import ScannedFile
 from edgeward.store.buckets import Versioned
 from edgeward.store.connection import Store
@@ -35,18 +40,60 @@ def purged_files(orders: Orders, files: Sequence[ScannedFile]) -> tuple[Problem,
     )
 
 
+def youngest(orders: Orders, digests: frozenset[Digest]) -> int:
+    """Return the time of the youngest order that names one of the digests, 0 if none does."""
+    return max((order.at for order, _ in orders if not digests.isdisjoint(order.digests)), default=0)
+
+
 async def allow_again(store: Store, orders: Orders, digests: frozenset[Digest]) -> None:
-    """Take these digests out of the orders, so that edges fetch and serve them again. Raises
-    StoreError, ConflictError.
+    """Take these digests out of the orders, so that later pushes may hold them. Raises StoreError.
+
+    An order that has been given or changed since `orders` were read stands as it is.
     """
     for order, stored in orders:
         left = tuple(digest for digest in order.digests if digest not in digests)
         if left == order.digests:
             continue
-        if left:
-            await store.purges.update(stored.key, replace(order, digests=left).to_bytes(), stored.revision)
+        with suppress(ConflictError):
+            if left:
+                await store.purges.update(stored.key, replace(order, digests=left).to_bytes(), stored.revision)
+            else:
+                await store.purges.delete(stored.key, stored.revision)
+
+
+async def needed_elsewhere(
+    store: Store, site: str, digests: Sequence[Digest], progress: Progress
+) -> Mapping[Digest, str]:
+    """Return those of the blobs that releases of other sites need, with one such site. Raises StoreError.
+
+    Where a manifest cannot be read nobody knows what it names: then all of them are needed.
+    """
+    shared: dict[Digest, str] = {}
+    for stored in (await store.releases.values()).values():
+        record = ReleaseRecord.from_bytes(stored.value)
+        if record.site == site:
+            continue
+        try:
+            manifest = await read_manifest(store, record)
+        except (NotFoundError, CorruptionError, SchemaError) as error:
+            progress(Noticed(f"the bytes stay in the store, since site {record.site} may need them: {error.message}"))
+            found: Mapping[Digest, str] = dict.fromkeys(digests, record.site)
         else:
-            await store.purges.delete(stored.key, stored.revision)
+            found = await asyncio.to_thread(shared_blobs, digests, {record.site: (manifest,)})
+        shared = {**found, **shared}
+    return shared
+
+
+async def erase_purged(store: Store, site: str, digests: Iterable[Digest], progress: Progress) -> None:
+    """Erase those of the blobs, which a push that failed has put, that a purge order of the site names by now.
+
+    Raises StoreError.
+    """
+    named = {digest for order, _ in await read_orders(store, site) for digest in order.digests}
+    purged = sorted(named.intersection(digests))
+    if purged:
+        shared = await needed_elsewhere(store, site, purged, progress)
+        await store.blobs.delete([digest for digest in purged if digest not in shared])
 
 
 def _day(order: PurgeOrder) -> str:

@@ -16,7 +16,7 @@ from typing import Final
 
 from edgeward.core.codec import canonical_bytes
 from edgeward.core.digest import Digest
-from edgeward.core.fleet import Pointer, ReleaseRecord
+from edgeward.core.fleet import Pointer, PurgeOrder, ReleaseRecord
 from edgeward.core.release import unpack_manifest
 from edgeward.core.retention import Policy, Retention, SiteInUse, retain, unneeded_blobs
 from edgeward.errors import ConflictError, CorruptionError, NotFoundError, StoreError
@@ -160,6 +160,9 @@ async def _sweep(
     needed.update(*(contents[record.release].blobs for record in kept))
     verdict = unneeded_blobs(puts, needed, now=now, policy=policy)
     because = verdict.because
+    # What a takedown names is overwritten, however it came back: an edge or a push may have put it since.
+    orders = [PurgeOrder.from_bytes(item.value) for item in (await store.purges.values()).values()]
+    purged = {digest for order in orders for digest in order.digests}
     deleted: list[Digest] = []
     for start in range(0, len(verdict.delete), _BATCH):
         if asyncio.get_running_loop().time() > until:
@@ -168,7 +171,7 @@ async def _sweep(
         await lease.check()
         for digest in verdict.delete[start : start + _BATCH]:
             await lease.ensure()
-            await store.blobs.delete([digest], erase=False)
+            await store.blobs.delete([digest], erase=digest in purged)
             deleted.append(digest)
     return SweepResult(removed, len(deleted), sum(blobs[digest].size for digest in deleted), because)
 
