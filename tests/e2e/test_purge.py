@@ -5,12 +5,15 @@ import gzip
 import json
 import os
 import stat
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import brotli
 import pytest
 
+from edgeward.core.digest import digest_of
 from publishing import write_site
-from waiting import eventually
 
 SECRET = "the-password-is-" + "correct-horse-battery-staple-" * 3
 PAGE = "<!doctype html>" + f"<p>{SECRET}</p>" * 30
@@ -31,54 +34,85 @@ def site(tmp_path) -> Path:
     )
 
 
-def _holding(folder: Path, needle: bytes) -> list[str]:
-    """Return every file below `folder` that holds the bytes, plain or compressed with gzip."""
-    found = []
+def _files(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """Yield every file below `folder` with its bytes."""
     for place, _, names in os.walk(folder):
         for name in names:
             path = Path(place, name)
             try:
-                if not stat.S_ISREG(path.lstat().st_mode):
-                    continue
-                data = path.read_bytes()
+                if stat.S_ISREG(path.lstat().st_mode):
+                    yield path, path.read_bytes()
             except FileNotFoundError:
                 continue
-            if needle in data or (data[:2] == b"\x1f\x8b" and needle in _inflated(data)):
-                found.append(str(path))
-    return found
 
 
-def _inflated(data: bytes) -> bytes:
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError):
-        return b""
+def _holding(folder: Path, needles: Iterable[bytes]) -> list[str]:
+    """Return every file below `folder` that holds one of the bytes."""
+    wanted = tuple(needles)
+    return [str(path) for path, data in _files(folder) if any(needle in data for needle in wanted)]
+
+
+def _named(folder: Path, digests: Iterable[str]) -> list[str]:
+    """Return every file below `folder` whose name has one of the digests in it."""
+    wanted = tuple(digests)
+    return [str(path) for path, _ in _files(folder) if any(digest in path.name for digest in wanted)]
+
+
+def _blobs(folder: Path) -> dict[str, bytes]:
+    """Return every blob that is a file below `folder`, by digest."""
+    return {path.name: data for path, data in _files(folder) if digest_of(data) == path.name}
 
 
 async def test_a_leaked_file_is_gone_from_the_whole_fleet(fleet, ask, site):
-    """404 everywhere when the command ends, its bytes in no file of the fleet, and no rollback brings them back."""
+    """404 everywhere when the command ends; by then its bytes, plain, gzip and brotli, are in no file of the fleet, and
+    no rollback brings them back.
+    """
     folder = fleet.first.folder.parent
     for number in range(3):
         (site / "index.html").write_text(f"<!doctype html>front {number}")
         assert (await ask("push", site)).code == 0
-    assert _holding(folder, SECRET.encode())
+    blobs = _blobs(folder)
     purged = await ask("purge", "www", "/private/keys.html", "/note.txt", "--yes", "--json")
     assert purged.code == 0, purged.err
     result = json.loads(purged.out)
     assert sorted(result["edges"]) == sorted(edge.name for edge in fleet)
     assert result["late"] == []
+    assert len(result["digests"]) == 4, "two contents, and gzip and brotli of the larger one"
+    needles = {SECRET.encode(), *(blobs[digest] for digest in result["digests"])}
+    found = await asyncio.to_thread(_holding, folder, needles)
+    assert found == []
+    assert _named(folder, result["digests"]) == []
     assert set(result["taken_out"]) == {"/private/keys.html", "/copy-of-keys.html", "/note.txt"}
     for edge in fleet:
         for path in ("/private/keys", "/private/keys.html", "/copy-of-keys", "/note.txt"):
             assert (await edge.get(path)).status == 404, (edge.name, path)
         assert (await edge.get("/")).body == b"<!doctype html>front 2"
-    await eventually(lambda: _holding(folder, SECRET.encode()) == [], what="the bytes to be in no file", within=15)
     back = await ask("rollback", "www")
     assert back.code == 0, back.err
     answers = await asyncio.gather(*(edge.get("/private/keys") for edge in fleet))
     assert {answer.status for answer in answers} == {404}
     assert {(await edge.get("/")).body for edge in fleet} == {b"<!doctype html>front 1"}
-    assert _holding(folder, SECRET.encode()) == []
+    assert _holding(folder, needles) == []
+
+
+async def test_the_bytes_can_be_found_before(fleet, ask, site):
+    """What the test above looks for is there until the purge: each of the blobs in the store's files and on an edge."""
+    assert (await ask("push", site)).code == 0
+    folder = fleet.first.folder.parent
+    leaked = [data for data in _blobs(folder).values() if SECRET.encode() in data or SECRET.encode() in _plain(data)]
+    assert len(leaked) == 4
+    for data in leaked:
+        names = _holding(folder, [data])
+        assert any("jetstream" in name for name in names), names
+        assert any("jetstream" not in name for name in names), names
+
+
+def _plain(data: bytes) -> bytes:
+    """Return what gzip or brotli bytes say, b"" if they are neither."""
+    for decompress, error in ((gzip.decompress, (OSError, EOFError)), (brotli.decompress, brotli.error)):
+        with suppress(error):
+            return decompress(data)
+    return b""
 
 
 async def test_purged_bytes_are_not_pushed_again_by_accident(fleet, ask, site):
