@@ -173,3 +173,14 @@ def test_a_reader_that_has_seen_enough_is_no_error(edgeward):
     )
     assert done.stdout.strip() in {"0", "141"}
     assert done.stderr == ""
+
+
+def test_with_json_an_error_is_an_object_on_stdout_too(edgeward, tmp_path):
+    """A program that reads stdout finds what failed, why, and every problem; people read the same on stderr."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "edgeward.toml").write_text('[site]\nname = "Blog!"\nhostnames = []\n')
+    ran = edgeward("push", tmp_path / "site", "--json", EDGEWARD_STORE="nats://127.0.0.1:9")
+    error = json.loads(ran.out)["error"]
+    assert (ran.code, error["kind"]) == (2, "InputError")
+    assert {problem["file"] for problem in error["problems"]}
+    assert error["message"] in ran.err

@@ -62,14 +62,14 @@ demo_command.register(app, panel=_RUNNING)
 
 
 def run_command(arguments: list[str] | None = None) -> int:
-    """Run one command line and return its exit code; errors are shown on stderr."""
+    """Run one command line and return its exit code; errors are shown on stderr, and with --json on stdout as well."""
+    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
         result: Any = app(args=arguments, prog_name="edgeward", standalone_mode=False)
     except EdgewardError as error:
-        views.show_error(error)
-        return exits.exit_code_of(error)
+        return _show(error, as_json=as_json)
     except ExceptionGroup as group:
-        return _show_group(group)
+        return _show_group(group, as_json=as_json)
     except TyperException as error:
         return _show_usage(error)
     except (typer.Abort, KeyboardInterrupt):
@@ -89,16 +89,23 @@ def run_command(arguments: list[str] | None = None) -> int:
     return result if isinstance(result, int) else exits.OK
 
 
-def _show_group(group: ExceptionGroup) -> int:
+def _show(error: EdgewardError, *, as_json: bool) -> int:
+    views.show_error(error)
+    if as_json:
+        views.show_json_error(error)
+    return exits.exit_code_of(error)
+
+
+def _show_group(group: ExceptionGroup, *, as_json: bool) -> int:
     """Show what a TaskGroup raised: our errors as errors, anything else as a fault."""
     ours, other = group.split(EdgewardError)
     if other is not None:
         views.show_fault(other)
         return exits.FAULT
     errors = list(_leaves(ours)) if ours is not None else []
-    for error in errors:
+    for error in errors[1:]:
         views.show_error(error)
-    return exits.exit_code_of(errors[0]) if errors else exits.FAULT
+    return _show(errors[0], as_json=as_json) if errors else exits.FAULT
 
 
 def _leaves(group: ExceptionGroup[EdgewardError]) -> list[EdgewardError]:

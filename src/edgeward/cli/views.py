@@ -86,6 +86,22 @@ def show_error(error: EdgewardError) -> None:
         err.print(Text.assemble(("hint: ", "cyan"), visible(error.hint)), soft_wrap=True)
 
 
+def show_json_error(error: EdgewardError) -> None:
+    """Print an error to stdout for programs, as the value of "error"; people have read it on stderr."""
+    problems = error.problems if isinstance(error, InputError) else ()
+    show_json(
+        {
+            "error": {
+                "kind": type(error).__name__,
+                "message": error.message,
+                "hint": error.hint,
+                "problems": problems,
+                "facts": {name: value if isinstance(value, int) else str(value) for name, value in error.facts.items()},
+            }
+        }
+    )
+
+
 def show_usage_error(message: str, *, command: str) -> None:
     """Print that a command line was not understood, and where its help is."""
     err.print(Text.assemble(("error: ", "bold red"), visible(message)), soft_wrap=True)
