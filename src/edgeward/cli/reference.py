@@ -56,7 +56,9 @@ def exit_codes_page() -> str:
         names = ", ".join(f"`{kind.__name__}`" for kind in code.errors)
         lines.append(f"| {code.number} | {code.meaning} | {names} | {code.example} |")
     lines.append("\nThe errors are described in `src/edgeward/errors.py`; a subclass gives the code of its parent.\n")
-    lines.append('With `--json` an error is also an object on stdout, the value of `"error"`: `kind` (its class), `message`,')
+    lines.append(
+        'With `--json` an error is also an object on stdout, the value of `"error"`: `kind` (its class), `message`,'
+    )
     lines.append("`hint`, `problems` and `facts`.\n")
     return "\n".join(lines)
 
