@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from edgeward.core.assets import AUTO_EXTENSIONS
 from edgeward.core.fields import HSTS, IMMUTABLE, REVALIDATE
 from edgeward.core.media_types import media_type
 from edgeward.core.release import Manifest
@@ -35,8 +36,9 @@ class Hot:
     """What the short way of a site is made of.
 
     root: its tree, by a short name that ends with the generation. mode: letter of its clean URLs (`candidates`).
-    page_lines, file_lines: `add_header` lines of pages and of all other files. by_path: a line depends on the request
-    path. single: extensions that only files without variants have.
+    page_lines: `add_header` lines of what is never immutable. file_lines: of files whose name decides that. by_path: a
+    line depends on the request path. single: extensions that only files without variants have. judged: extensions of
+    files that may be immutable.
     """
 
     root: Value
@@ -45,6 +47,7 @@ class Hot:
     file_lines: Sequence[str]
     by_path: bool
     single: Sequence[str]
+    judged: frozenset[str]
 
 
 def hot_of(book: Book, manifest: Manifest, *, root: Value, mode: str, edge: str) -> Hot | None:
@@ -63,7 +66,10 @@ def hot_of(book: Book, manifest: Manifest, *, root: Value, mode: str, edge: str)
     files = _lines(book, manifest, edge, held)
     varied = {_extension(entry.path) for entry in manifest.entries if len(entry.variants) > 1}
     single = [suffix for suffix in _SINGLE if suffix not in varied]
-    return Hot(root, mode, pages, files, any("${ew_" in line for line in pages), single)
+    every = frozenset((*_CODED, *_SINGLE))
+    judged = every if manifest.settings.immutable is not None else every & frozenset(AUTO_EXTENSIONS)
+    by_path = any("${ew_" in line for line in pages)
+    return Hot(root, mode, pages, files, by_path=by_path, single=single, judged=judged)
 
 
 def hot_locations(hot: Hot) -> list[str]:
@@ -86,16 +92,26 @@ def hot_locations(hot: Hot) -> list[str]:
     elsewhere = [f"return {ELSEWHERE};"]
     folders = page(Value(_URI + "index.html")) if hot.mode in "awo" else elsewhere
     plain = page(Value(_URI + ".html")) if hot.mode in "an" else elsewhere
-    files = [*opening, *hot.file_lines, *coded, f"try_files {value(Value('/' + _TREE + _URI))} @look;"]
-    bare = [*opening, *hot.file_lines, f"try_files {value(Value('/identity' + _URI))} @look;"]
+    files = [*coded, f"try_files {value(Value('/' + _TREE + _URI))} @look;"]
+    # Without a coding nothing is wrong with an answer of 304 to If-Modified-Since alone.
+    bare = [*opening[:-1], f"try_files {value(Value('/identity' + _URI))} @look;"]
     coded_suffixes = (*_CODED, "html") if hot.mode == "o" else _CODED
+    kinds = [
+        (coded_suffixes, [*opening, *files]),
+        (hot.single, bare),
+    ]
     return [
         "# the short way",
         *block("location = /", *page(literal("/index.html"))),
         *block(
             r'location ~ "(?:/|/index|\.[^/]*)$"',
-            *block(rf'location ~ "\.(?:{"|".join(coded_suffixes)})$"', *files),
-            *(block(rf'location ~ "\.(?:{"|".join(hot.single)})$"', *bare) if hot.single else []),
+            *(
+                line
+                for suffixes, lines in kinds
+                for chosen, own in ((hot.judged, hot.file_lines), (None, hot.page_lines))
+                if (found := [suffix for suffix in suffixes if (suffix in hot.judged) == (chosen is not None)])
+                for line in block(rf'location ~ "\.(?:{"|".join(found)})$"', *lines, *own)
+            ),
             *block("location ~ /$", *folders),
             *elsewhere,
         ),

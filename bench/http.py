@@ -1,0 +1,87 @@
+# ruff: noqa: A005 (a measurement is called what it measures; it is only ever imported as bench.http)
+"""Requests per second on one core: our generated nginx configuration, a hand-written one, Caddy, Traefik before nginx.
+
+Each server has one core, the load (wrk, 32 keep-alive connections) the other. Rounds alternate between the servers, so
+that whatever else the machine does meets all of them; the figures are medians.
+"""
+
+import asyncio
+import shutil
+import statistics
+import subprocess
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.http_servers import Material, Running, caddy, hand_written, load, ours, traefik
+from edgeward.errors import EngineMissing
+
+ADDRESS = "127.55.0.9"
+ROUNDS = 7
+SECONDS = 1
+GOAL = 0.95
+TARGETS = {
+    "/": "page of 14.7 KB, brotli",
+    "/guide": "the same by a clean URL",
+    "/style.css": "style",
+    "/photo.jpg": "20 KB image",
+}
+
+
+def main() -> None:
+    """Print the table."""
+    install_wrk()
+    with tempfile.TemporaryDirectory(prefix="edgeward-bench-") as name:
+        # nginx's workers are another user.
+        Path(name).chmod(0o755)
+        asyncio.run(_compare(Material(Path(name))))
+
+
+def install_wrk() -> None:
+    """Install wrk where it is absent. Raises EngineMissing if it cannot be had."""
+    if shutil.which("wrk") is None:
+        command = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", "wrk"]
+        subprocess.run(command, capture_output=True, check=False, timeout=600)
+    if shutil.which("wrk") is None:
+        raise EngineMissing("wrk is not installed", hint="apt-get install wrk")
+
+
+async def _compare(material: Material) -> None:
+    material.write()
+    table = Table(title="Requests per second on one core", title_justify="left")
+    for column in (
+        "target",
+        "edgeward",
+        "hand-written",
+        "ratio",
+        f"goal {GOAL}",
+        "Caddy",
+        "ratio",
+        "Traefik + nginx",
+        "ratio",
+    ):
+        table.add_column(column, justify="left" if column == "target" else "right")
+    async with AsyncExitStack() as stack:
+        mine = await stack.enter_async_context(ours(material, ADDRESS))
+        hand = stack.enter_context(hand_written(material, ADDRESS))
+        peers = [stack.enter_context(make(material, ADDRESS)) for make in (caddy, traefik)]
+        for target, what in TARGETS.items():
+            rates = await asyncio.to_thread(_measure, [mine, hand, *peers], target)
+            own, other = rates[mine.name], rates[hand.name]
+            cells = [f"{own:,.0f}", f"{other:,.0f}", f"{own / other:.2f}", "met" if own / other >= GOAL else "missed"]
+            for peer in peers:
+                cells += [f"{rates[peer.name]:,.0f}", f"{own / rates[peer.name]:.1f}"]
+            table.add_row(f"{target} ({what})", *cells)
+    Console().print(table)
+
+
+def _measure(servers: list[Running], target: str) -> dict[str, float]:
+    """Return the median rate of each server."""
+    found: dict[str, list[float]] = {server.name: [] for server in servers}
+    for _ in range(ROUNDS):
+        for server in servers:
+            found[server.name].append(load(server, target, seconds=SECONDS))
+    return {name: statistics.median(rates) for name, rates in found.items()}
