@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -209,6 +210,33 @@ async def test_a_lost_state_takes_nothing_off_the_air(
 
 async def healthy(edge: EdgeProcess) -> bool:
     return (await edge.health())["problems"] == []
+
+
+async def test_an_agent_outlives_its_data_folder(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """Somebody deletes everything under a running edge: it goes on reporting, with what is wrong, and once it is
+    started again it fetches everything, on the address that the old nginx held. A record that was lost comes back.
+    """
+    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=2) as fleet, fleet.store() as store:
+        await deployer.push(store, ONE)
+        iad = fleet["iad"]
+        shutil.rmtree(iad.data, ignore_errors=True)
+
+        async def tells() -> bool:
+            found = (await fleet.statuses(store)).get("iad")
+            return found is not None and not found.ready and found.problems != ()
+
+        await eventually(tells, within=15)
+        assert iad.process is not None
+        assert iad.process.returncode is None, iad.log
+        await iad.stop(signal.SIGKILL)
+        await store.edges.delete("iad")
+        await iad.start()
+        await fleet.until_ready()
+        assert await shows(iad, ONE)
+        await store.edges.delete("iad")
+        await eventually(lambda: store.edges.get("iad"), within=15)
 
 
 async def test_a_dead_engine_is_started_again(

@@ -179,13 +179,13 @@ class EdgeDisk:
             raise _failed("take away", self._sites / site, error) from error
 
     def sites(self) -> Iterator[str]:
-        """Yield the sites that have a folder here."""
-        yield from sorted(folder.name for folder in self._sites.iterdir() if folder.is_dir())
+        """Yield the sites that have a folder here. Raises DiskError."""
+        yield from (folder.name for folder in _listed(self._sites) if folder.is_dir())
 
     def staged(self) -> Iterator[ReleaseKey]:
-        """Yield every release whose tree is whole and whose manifest is here."""
+        """Yield every release whose tree is whole and whose manifest is here. Raises DiskError."""
         for site in self.sites():
-            for tree in sorted((self._sites / site).iterdir()):
+            for tree in _listed(self._sites / site):
                 with contextlib.suppress(SchemaError):
                     release = parse_digest(tree.name)
                     if self.has_manifest(release):
@@ -219,8 +219,8 @@ class EdgeDisk:
             raise _failed("remove", self._manifests / release, error) from error
 
     def manifests(self) -> Iterator[Digest]:
-        """Yield every release whose manifest is here."""
-        for file in sorted(self._manifests.iterdir()):
+        """Yield every release whose manifest is here. Raises DiskError."""
+        for file in _listed(self._manifests):
             with contextlib.suppress(SchemaError):
                 yield parse_digest(file.name)
 
@@ -257,6 +257,13 @@ def write_durably(file: Path, data: bytes, *, sync: bool = True) -> None:
 def _served(item: Json) -> ServedRelease:
     left = tuple((parse_digest(release), int(at)) for release, at in item["left"])
     return ServedRelease(parse_digest(item["live"]), int(item["since"]), left)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise _failed("list", folder, error) from error
 
 
 def _failed(verb: str, path: Path, error: OSError) -> DiskError:

@@ -17,11 +17,12 @@ from edgeward.edge.holdings import Holdings
 from edgeward.edge.scrub import Scrub
 from edgeward.edge.settings import EdgeSettings
 from edgeward.edge.switching import Switching
-from edgeward.errors import ConflictError, EdgewardError, StoreError
+from edgeward.errors import ConflictError, DiskError, EdgewardError, StoreError
 from edgeward.store.connection import Store
 
 _LOG = logging.getLogger("edgeward.edge")
 _EVERY = 2.0
+_INTRODUCE_EVERY = 5.0
 _MOST_PROBLEMS = 50
 _HEALTH_SCHEMA = [1, 0]
 
@@ -86,7 +87,8 @@ class Report:
         """Why this edge is not ready; empty when it is."""
         rot = (f"{len(self._scrub.rotten)} blobs have rotted on its disk",) if self._scrub.rotten else ()
         engine = () if self._switching.answering else ("its HTTP engine does not answer",)
-        return (*rot, *engine, *self._agent.why_not_ready())
+        failing = self._free()[1]
+        return (*rot, *engine, *([failing] if failing else ()), *self._agent.why_not_ready())
 
     @property
     def behind(self) -> Mapping[str, str]:
@@ -111,7 +113,7 @@ class Report:
             sites=self._holdings.site_status(),
             purged=self._agent.carried_out,
             problems=_first(self._conditions.sentences),
-            disk_free=self._holdings.disk.free(),
+            disk_free=self._free()[0],
             blobs=self._scrub.progress.total,
         )
 
@@ -143,8 +145,10 @@ class Report:
             self._watch_the_clock()
             try:
                 write_durably(self._holdings.disk.health, _health_bytes(self.health()), sync=False)
+                problem = None
             except EdgewardError as error:
-                self._conditions.set("health file", error.message, now=self._clock())
+                problem = error.message
+            self._conditions.set("health file", problem, now=self._clock())
             await self._change()
 
     async def send_status_for_ever(self) -> None:
@@ -177,7 +181,8 @@ class Report:
     async def introduce(self) -> None:
         """Have a record of this edge in the store: made if there is none, its place and addresses kept up to date.
 
-        Weight and drain are the operator's and are not touched. Tries until it is done; raises nothing.
+        Weight and drain are the operator's and are not touched. A store may be lost and begun anew, so this looks again
+        from time to time, until cancelled.
         """
         while True:
             await self._store.wait_connected(float("inf"))
@@ -187,9 +192,7 @@ class Report:
                 continue
             except EdgewardError as error:
                 _LOG.debug("the record of this edge could not be written: %s", error.message)
-                await asyncio.sleep(_EVERY)
-                continue
-            return
+            await asyncio.sleep(_INTRODUCE_EVERY)
 
     async def _introduce(self) -> None:
         settings = self._settings
@@ -216,6 +219,13 @@ class Report:
             event.clear()
         self._wake.set()
 
+    def _free(self) -> tuple[int, str | None]:
+        """Return the free bytes of the disk, or 0 and why they cannot be told: whoever reports must go on reporting."""
+        try:
+            return self._holdings.disk.free(), None
+        except DiskError as error:
+            return 0, f"the disk fails: {error.message}"
+
     def _watch_the_clock(self) -> None:
         """Turn what has lasted too long into conditions."""
         now, after = self._clock(), self._settings.limits.stale_after
@@ -230,9 +240,8 @@ class Report:
         if self._not_ready_since is not None and (self._scrub.rotten or now - self._not_ready_since >= after):
             out = "this edge is out: " + "; ".join(reasons)
         self._conditions.set("out", out, now=now)
-        free, reserve = self._holdings.disk.free(), self._settings.limits.disk_reserve
-        full = None
-        if free < reserve:
+        free, full = self._free()
+        if full is None and free < self._settings.limits.disk_reserve:
             full = f"the disk of {self._holdings.disk.path} is below its reserve: nothing new is staged"
         self._conditions.set("disk", full, now=now)
 

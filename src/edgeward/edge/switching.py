@@ -46,9 +46,7 @@ class Switching:
         async with self._busy:
             if self._holdings.lost and await self.engine.healthy():
                 self.leaving_alone = self.answering = True
-                _LOG.warning(
-                    "the HTTP engine goes on with what it serves until the store has said what that should be"
-                )
+                _LOG.warning("the HTTP engine goes on with what it serves until the store has said what that should be")
                 return
             view = await self._holdings.view(self._holdings.live)
             try:

@@ -104,11 +104,11 @@ class BlobFolder:
             raise disk_error("remove blob " + digest[:12] + " from", self.path, error) from error
 
     def digests(self) -> Iterator[Digest]:
-        """Yield every blob here, in order of digest."""
-        for folder in sorted(self.path.iterdir()):
+        """Yield every blob here, in order of digest. Raises DiskError."""
+        for folder in _listed(self.path):
             if len(folder.name) != 2:
                 continue
-            for name in sorted(file.name for file in folder.iterdir()):
+            for name in (file.name for file in _listed(folder)):
                 with contextlib.suppress(SchemaError):
                     yield parse_digest(name)
 
@@ -152,8 +152,8 @@ class BlobFolder:
     def tidy(self) -> int:
         """Take away inodes that no tree links any more; returns how many."""
         removed = 0
-        for folder in self._inodes.iterdir():
-            for path in folder.iterdir():
+        for folder in _listed(self._inodes):
+            for path in _listed(folder):
                 blob = self.path / folder.name / path.name[:64]
                 status = path.stat()
                 own = 2 if blob.exists() and blob.stat().st_ino == status.st_ino else 1
@@ -203,6 +203,13 @@ def is_untouched(file: Path | str, modified: int, size: int) -> bool:
     except OSError:
         return False
     return status.st_size == size and status.st_mtime_ns == modified * 1_000_000_000
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise disk_error("list", folder, error) from error
 
 
 def disk_error(verb: str, path: Path, error: OSError) -> DiskError:

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,9 +18,10 @@ from conformance.sites import Built, Site, build
 from conformance.wire import Ask, Got, Wire
 from edgeward.core.release import Manifest
 from edgeward.core.rules import RedirectRule
-from edgeward.errors import ConfigRejected, EngineMissing, ServeError
+from edgeward.errors import ConfigRejected, DiskError, EngineMissing, ServeError
 from edgeward.serve.engine import ServedSite, ServedView
 from edgeward.serve.kept import KeptAsset, KeptFolder
+from edgeward.serve.nginx.settings import CONFIG
 from edgeward.serve.tree import unstage
 from waiting import eventually
 
@@ -77,6 +79,31 @@ async def test_nginx_serves_on_when_the_agent_is_killed(bench):
     await engine.start(view(bench, "adopted"))
     assert bench.master() == master
     assert get(bench).body == b"adopted" * 100
+    await engine.stop()
+
+
+async def test_an_nginx_whose_folder_was_deleted_is_found_and_replaced(bench):
+    """With no pid file and no socket left, the master is found by its command line, so its address comes free."""
+    first = bench.engine()
+    await first.start(view(bench, "before"))
+    master = bench.master()
+    shutil.rmtree(bench.settings.folder)
+    second = bench.engine()
+    await second.start(view(bench, "after"))
+    assert bench.master() != master
+    assert get(bench).body == b"after" * 100
+    await second.stop()
+
+
+async def test_a_switch_on_a_folder_that_is_gone_is_a_disk_error(bench):
+    """What the operating system says comes as an error of ours, with what was served still served."""
+    engine = bench.engine()
+    await engine.start(view(bench, "before"))
+    served = view(bench, "after")
+    (bench.settings.folder / CONFIG).unlink()
+    with pytest.raises(DiskError, match="cannot replace"):
+        await engine.activate(served)
+    assert get(bench).body == b"before" * 100
     await engine.stop()
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeward.errors import ConfigRejected, EngineMissing, ServeError
+from edgeward.serve.blobs import disk_error
 from edgeward.serve.engine import ServedView
 from edgeward.serve.nginx.folders import length, link_roots, machine_of, prepare, rotate, tail, write_config
 from edgeward.serve.nginx.installed import find_nginx
@@ -93,8 +94,11 @@ class NginxEngine:
         config, previous = self._path(CONFIG), self._path(CONFIG + ".previous")
         log_start = length(self._path(ERROR_LOG))
         older = [worker for worker in children_of(master.pid) if not worker.is_ending]
-        shutil.copyfile(config, previous)
-        self._path(CONFIG + ".next").replace(config)
+        try:
+            shutil.copyfile(config, previous)
+            self._path(CONFIG + ".next").replace(config)
+        except OSError as error:
+            raise disk_error("replace", config, error) from error
         send(master.pid, signal.SIGHUP)
         try:
             await self._confirm(master, generation, older, log_start)
@@ -131,8 +135,11 @@ class NginxEngine:
         if any(rotated):
             send(master.pid, signal.SIGUSR1)
         if not any(worker.is_ending for worker in children_of(master.pid)):
-            for mark in (self._folder / "retired").iterdir():
-                mark.unlink(missing_ok=True)
+            try:
+                for mark in (self._folder / "retired").iterdir():
+                    mark.unlink(missing_ok=True)
+            except OSError as error:
+                raise disk_error("tidy", self._folder, error) from error
 
     async def stop(self) -> None:
         """End nginx: requests under way have five seconds. Idempotent."""
@@ -246,7 +253,11 @@ class NginxEngine:
         def gone() -> bool:
             return pids.isdisjoint(worker.pid for worker in children_of(master.pid))
 
-        retired_file(self._folder, generation).touch()
+        mark = retired_file(self._folder, generation)
+        try:
+            mark.touch()
+        except OSError as error:
+            raise disk_error("write", mark, error) from error
         link_roots(self._settings, self._generation, None)
         await _until(gone, _OVERLOOKED_SECONDS)
 
@@ -255,7 +266,9 @@ class NginxEngine:
         try:
             session = int(self._path(PID).read_text().strip())
         except (OSError, ValueError):
-            return
+            if (orphan := self._master()) is None:
+                return
+            session = orphan.session
         for number, seconds in (
             (signal.SIGQUIT, _QUIT_SECONDS), (signal.SIGTERM, _TERM_SECONDS), (signal.SIGKILL, _TERM_SECONDS)
         ):  # fmt: skip

@@ -44,15 +44,30 @@ def read_process(pid: int) -> Process | None:
 
 
 def find_master(pid_file: Path, config: Path) -> Process | None:
-    """Return the master that the pid file names, if that process is a master of nginx on this configuration file."""
+    """Return the master that the pid file names, if that process is a master of nginx on this configuration file.
+
+    Without a pid file (somebody deleted the folder under a running nginx) it is looked for among all processes.
+    """
     try:
         pid = int(pid_file.read_text().strip())
     except (OSError, ValueError):
-        return None
+        return _search_master(config)
     found = read_process(pid)
     if found is None or not found.title.startswith(_MASTER) or str(config) not in found.title:
         return None
     return found
+
+
+def _search_master(config: Path) -> Process | None:
+    """Return a master whose command line names the configuration file, in our own pid namespace (not a container's)."""
+    for entry in os.listdir(_PROC):  # noqa: PTH208 (as below)
+        process = read_process(int(entry)) if entry.isdigit() else None
+        if process is None or not process.title.startswith(_MASTER) or f" -c {config} " not in process.title + " ":
+            continue
+        with contextlib.suppress(OSError):
+            if (_PROC / entry / "ns/pid").readlink() == (_PROC / "self/ns/pid").readlink():
+                return process
+    return None
 
 
 def workers_of(session: int, folder: Path) -> list[Process]:
