@@ -192,3 +192,28 @@ def test_records_round_trip_and_later_minor_fields_are_left_out(record: ReleaseR
     for broken in ({**value, "schema": [2, 0]}, {"schema": [1, 0]}):
         with pytest.raises(SchemaError):
             kind.from_bytes(canonical_bytes(broken))
+
+
+@pytest.mark.parametrize(
+    ("record", "changes"),
+    [
+        (ReleaseRecord("blog", ONE, TWO, 1, 2, "", "ann", 3, 4), {"created": "x"}),
+        (ReleaseRecord("blog", ONE, TWO, 1, 2, "", "ann", 3, 4), {"manifest_size": 1.5}),
+        (ReleaseRecord("blog", ONE, TWO, 1, 2, "", "ann", 3, 4), {"site": None}),
+        (ReleaseRecord("blog", ONE, TWO, 1, 2, "", "ann", 3, 4), {"purged": [1]}),
+        (Pointer("blog", ONE, None, 1, "ann", "push"), {"at": "now"}),
+        (Pointer("blog", ONE, None, 1, "ann", "push"), {"move": "jump"}),
+        (HostClaim("a.test", "blog", 1), {"site": ["blog"]}),
+        (EdgeRecord("fra", "FRA", ("127.0.0.1",)), {"drained": 1}),
+        (EdgeRecord("fra", "FRA", ("127.0.0.1",)), {"addresses": "127.0.0.1"}),
+        (EdgeRecord("fra", "FRA", ("127.0.0.1",)), {"weight": True}),
+        (EdgeStatus("fra", "1", "nginx", True, 1, 1, 1), {"ready": "yes"}),
+        (EdgeStatus("fra", "1", "nginx", True, 1, 1, 1), {"problems": [{}]}),
+    ],
+)
+def test_a_record_with_a_value_of_another_type_is_refused(record, changes: dict[str, object]) -> None:
+    """What comes out of the store is of the declared types, so that nobody stumbles over it later."""
+    assert type(record).from_bytes(record.to_bytes()) == record
+    value = json.loads(record.to_bytes()) | changes
+    with pytest.raises(SchemaError):
+        type(record).from_bytes(json.dumps(value).encode())

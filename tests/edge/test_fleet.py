@@ -239,6 +239,28 @@ async def test_an_agent_outlives_its_data_folder(
         await eventually(lambda: store.edges.get("iad"), within=15)
 
 
+async def test_a_problem_with_the_health_file_ends_with_it(
+    tmp_path: Path, loopback_addresses: Callable[[], str]
+) -> None:
+    """While the file cannot be written the status says so, and no longer than that."""
+    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=1) as fleet, fleet.store() as store:
+
+        async def problems() -> tuple[str, ...]:
+            return (await fleet.statuses(store))["fra"].problems
+
+        async def told() -> bool:
+            return any("health.json" in problem for problem in await problems())
+
+        async def over() -> bool:
+            return await problems() == ()
+
+        obstacle = fleet.first.data / ".health.json.new"
+        await eventually(lambda: obstacle.mkdir() or True, ignoring=(FileExistsError,))
+        await eventually(told)
+        obstacle.rmdir()
+        await eventually(over)
+
+
 async def test_a_dead_engine_is_started_again(
     tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
 ) -> None:

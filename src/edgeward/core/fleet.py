@@ -5,7 +5,8 @@ Each is stored as canonical JSON under one key and changed by compare-and-set. T
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Literal, Self, get_args
+from types import UnionType
+from typing import Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from edgeward.core.codec import Json, canonical_bytes, parse_object
 from edgeward.core.digest import Digest, parse_digest
@@ -34,14 +35,37 @@ class _Record:
         value = parse_object(data, kind=kind, major=SCHEMA[0])
         known = {item.name for item in fields(cls)}  # type: ignore[arg-type]  # every subclass is a dataclass
         try:
-            return cls(**cls._parse({name: item for name, item in value.items() if name in known}))
+            record = cls(**cls._parse({name: item for name, item in value.items() if name in known}))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             msg = f"a stored {kind} is not of the expected shape: {error!r}"
             raise SchemaError(msg, kind=kind) from error
+        for name, hint in get_type_hints(cls).items():
+            # A text would make a tuple too, of its letters.
+            if not _fits(getattr(record, name), hint) or (
+                get_origin(hint) is tuple and isinstance(value.get(name), str)
+            ):
+                msg = f"a stored {kind} is not of the expected shape: {name} is {getattr(record, name)!r:.80}"
+                raise SchemaError(msg, kind=kind)
+        return record
 
     @classmethod
     def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:
         return value
+
+
+def _fits(value: object, hint: object) -> bool:
+    """Whether a parsed value is of the type that its field is declared with, as far as the types of this module go."""
+    origin = get_origin(hint)
+    if origin is Literal:
+        return value in get_args(hint)
+    if origin in {Union, UnionType}:
+        return any(_fits(value, each) for each in get_args(hint))
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(item, get_args(hint)[0]) for item in value)
+    if origin is not None:
+        return isinstance(value, Mapping)
+    # JSON has no other whole numbers than ints, and a bool is none of them.
+    return type(value) is getattr(hint, "__supertype__", hint)
 
 
 def _plain(value: object) -> Json:
