@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from edgeward.core.digest import Digest, digest_of
-from edgeward.core.fleet import Pointer, ReleaseRecord
+from edgeward.core.fleet import Pointer, PurgeOrder, ReleaseRecord
 from edgeward.core.release import Entry, Manifest, Variant, pack_manifest
 from edgeward.core.retention import DAY, Policy
 from edgeward.core.site import SiteSettings
@@ -18,7 +19,7 @@ from edgeward.publish.progress import Noticed
 from edgeward.store import sweep as sweep_module
 from edgeward.store.blobs import BlobSource
 from edgeward.store.connection import Store, open_store
-from edgeward.store.server import StateServer
+from edgeward.store.server import ServerSettings, StateServer
 from edgeward.store.sweep import LEASE, sweep
 
 NOW = int(time.time())
@@ -94,6 +95,22 @@ async def test_a_blob_that_no_release_needs_goes_and_all_others_stay(store: Stor
     assert (result.releases, result.blobs, result.bytes) == ((), 2, 600_006)
     assert await blobs_of(store) == {digest_of(b"hello"), digest_of(b"a"), record.manifest}
     assert await store.leases.keys() == (), "the lease is given back"
+
+
+async def test_what_a_takedown_names_is_overwritten_by_the_sweep(store: Store, settings: ServerSettings):
+    """Purged bytes that came back into the store are in none of the server's files after the sweep."""
+    leak = b"TOP-SECRET-" + b"leak " * 200
+    await push(store, "docs", {"/index.html": b"hello"})
+    await store.blobs.put([source(leak), *(source(b"%d" % number * 5000) for number in range(20))])
+    order = PurgeOrder("k1", "docs", ("/leak.txt",), (digest_of(leak),), NOW, "ann")
+    await store.purges.put("k1", order.to_bytes())
+
+    def holding() -> list[Path]:
+        return [path for path in settings.data.rglob("*") if path.is_file() and leak in path.read_bytes()]
+
+    assert holding()
+    await sweep(store, now=NOW, by="test", policy=AT_ONCE)
+    assert holding() == []
 
 
 async def test_old_releases_go_with_what_only_they_needed(store: Store):
