@@ -95,27 +95,36 @@ async def test_a_store_that_is_killed_loses_nothing_that_a_push_reported(server,
     """
     await edge()
     source = random.Random(20)
-    assert (await push(options(folder), store, places=places)).outcome == "released"
-    reported: list[Digest] = []
+    first = (await push(options(folder), store, places=places)).release
+    reported: list[Digest] = [first]
     killed = failed = 0
     while killed < 20:
         killed += 1
         text = "".join(source.choices("abcdef \n", k=30_000))
         write_site(folder, {"round.html": f"<p>{killed} {text}</p>", f"a{killed % 5}.bin": source.randbytes(700_000)})
         pushing = asyncio.create_task(push(options(folder), store, places=places))
-        await asyncio.sleep(source.uniform(0, 0.9))
+        # Every fourth has time to end: what was reported must stand the kill that follows.
+        await asyncio.sleep(source.uniform(0, 0.9) if killed % 4 else 4)
         if server.pid is not None:
             os.kill(server.pid, signal.SIGKILL)
         try:
             reported.append((await pushing).release)
+            ended = True
         except StoreError:
             failed += 1
+            ended = False
         await eventually(partial(_is_back, server, store, killed), within=30)
-        if reported:
-            await everything_of(store, reported[-1])
-        live = Pointer.from_bytes((await store.live.get("blog")).value)
-        await everything_of(store, live.release)
-    print(f"killed {killed} times: {len(reported)} pushes done, {failed} failed")
+        moves = [Pointer.from_bytes(stored.value) for stored in await store.live.history("blog")]
+        chain = [move.release for move in moves]
+        assert [move.previous for move in moves[1:]] == chain[:-1], "every move began from the one before"
+        # A push that failed may have moved the pointer all the same; one that was reported has.
+        assert [release for release in chain if release in reported] == reported
+        assert chain[-1] == reported[-1] or not ended
+        for release in {reported[-1], chain[-1]}:
+            await everything_of(store, release)
+    print(f"killed {killed} times: {len(reported) - 1} pushes done, {failed} failed")
+    assert len(reported) > 5
+    assert len(reported) - 1 + failed == killed
     result = await push(options(folder), store, places=places)
     assert result.outcome in {"released", "unchanged"}
     await everything_of(store, result.release)
