@@ -29,29 +29,7 @@ from edgeward.serve.tree import stage
 
 HOST = "bench.test"
 SERVER_CORE, LOAD_CORE = 0, 1
-WORDS = [
-    "the",
-    "edge",
-    "next",
-    "to",
-    "the",
-    "reader",
-    "holds",
-    "all",
-    "of",
-    "the",
-    "site",
-    "and",
-    "answers",
-    "from",
-    "its",
-    "own",
-    "disk",
-    "within",
-    "a",
-    "few",
-    "milliseconds",
-]
+TEXT = "the edge next to the reader holds all of the site and answers from its own disk"
 _RATE = re.compile(r"Requests/sec:\s+([0-9.]+)")
 _BAD = re.compile(r"Non-2xx or 3xx responses: ([0-9]+)|Socket errors: (.*)")
 
@@ -73,7 +51,7 @@ class Material:
 
     def write(self) -> None:
         """Make the files: a page that brotli makes seven times smaller, a clean-URL page, a style, an image."""
-        page = "".join(f"<p id={number}>{' '.join(WORDS[number % 7 :])} {number}</p>\n" for number in range(130))
+        page = "".join(f"<p id={number}>{TEXT[number % 30 :]} {number}</p>\n" for number in range(130))
         self.files = {
             "/index.html": page.encode()[:14_700],
             "/guide.html": page.encode()[:14_600],
@@ -185,7 +163,7 @@ def caddy(material: Material, address: str) -> Iterator[Running]:
     folder = material.folder / "caddy"
     folder.mkdir()
     (folder / "Caddyfile").write_text(
-        f"{{\n admin off\n auto_https off\n}}\nhttp://{address}:8083 {{\n root * {material.folder / 'site'}\n"
+        f"{{\n admin off\n auto_https off\n}}\nhttp://:8083 {{\n bind {address}\n root * {material.folder / 'site'}\n"
         " try_files {path} {path}.html\n file_server {\n  precompressed br gzip\n }\n}\n"
     )
     program = peer("caddy")
@@ -252,6 +230,14 @@ def _answers(url: str, process: subprocess.Popen[bytes], folder: Path) -> None:
             return
         time.sleep(0.1)
     raise RuntimeError(f"{url} does not answer: {(folder / 'output.txt').read_text(errors='replace')[-500:]}")
+
+
+def check(running: Running, target: str, wanted: bytes) -> None:
+    """Raise unless the server answers with the file, with brotli where that is smaller."""
+    command = ["curl", "-s", "--compressed", "-H", f"Host: {HOST}", "-H", "Accept-Encoding: gzip, deflate, br"]
+    got = subprocess.run([*command, running.url + target], capture_output=True, check=True, timeout=20).stdout
+    if got != wanted:
+        raise RuntimeError(f"{running.name}{target} answers with {len(got)} bytes that are not the file")
 
 
 def load(running: Running, target: str, *, seconds: int) -> float:

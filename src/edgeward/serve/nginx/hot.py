@@ -97,21 +97,23 @@ def hot_locations(hot: Hot) -> list[str]:
     bare = [*opening[:-1], f"try_files {value(Value('/identity' + _URI))} @look;"]
     coded_suffixes = (*_CODED, "html") if hot.mode == "o" else _CODED
     kinds = [
-        (coded_suffixes, [*opening, *files]),
-        (hot.single, bare),
+        ([suffix for suffix in coded_suffixes if suffix in hot.judged], [*opening, *hot.file_lines, *files]),
+        ([suffix for suffix in hot.single if suffix not in hot.judged], [*bare, *hot.page_lines]),
+        ([suffix for suffix in coded_suffixes if suffix not in hot.judged], [*opening, *hot.page_lines, *files]),
+        ([suffix for suffix in hot.single if suffix in hot.judged], [*bare, *hot.file_lines]),
+    ]
+    by_suffix = [
+        line
+        for suffixes, lines in kinds
+        if suffixes
+        for line in block(rf'location ~ "\.(?:{"|".join(suffixes)})$"', *lines)
     ]
     return [
         "# the short way",
         *block("location = /", *page(literal("/index.html"))),
         *block(
             r'location ~ "(?:/|/index|\.[^/]*)$"',
-            *(
-                line
-                for suffixes, lines in kinds
-                for chosen, own in ((hot.judged, hot.file_lines), (None, hot.page_lines))
-                if (found := [suffix for suffix in suffixes if (suffix in hot.judged) == (chosen is not None)])
-                for line in block(rf'location ~ "\.(?:{"|".join(found)})$"', *lines, *own)
-            ),
+            *by_suffix,
             *block("location ~ /$", *folders),
             *elsewhere,
         ),
