@@ -79,6 +79,8 @@ class Report:
         self._started = clock()
         self._lost_since: int | None = None
         self._not_ready_since: int | None = None
+        self._introduced = asyncio.Event()
+        self._heard_of = False
         self._wake = asyncio.Event()
         self._events = (agent.changed, scrub.changed, conditions.listen())
 
@@ -88,7 +90,8 @@ class Report:
         rot = (f"{len(self._scrub.rotten)} blobs have rotted on its disk",) if self._scrub.rotten else ()
         engine = () if self._switching.answering else ("its HTTP engine does not answer",)
         failing = self._free()[1]
-        return (*rot, *engine, *([failing] if failing else ()), *self._agent.why_not_ready())
+        unknown = () if self._heard_of else ("the fleet has not heard of it since it started",)
+        return (*rot, *engine, *([failing] if failing else ()), *self._agent.why_not_ready(), *unknown)
 
     @property
     def behind(self) -> Mapping[str, str]:
@@ -152,7 +155,11 @@ class Report:
             await self._change()
 
     async def send_status_for_ever(self) -> None:
-        """Put the status into the store while it can be reached, until cancelled."""
+        """Put the status into the store while it can be reached, until cancelled.
+
+        The edge's record is there before its first status: whoever sees it report can look up where it is.
+        """
+        await self._introduced.wait()
         sent: EdgeStatus | None = None
         sent_at = float("-inf")
         loop = asyncio.get_running_loop()
@@ -163,6 +170,9 @@ class Report:
                 try:
                     await self._store.status.put(status.edge, status.to_bytes(), deadline=_EVERY)
                     sent, sent_at = status, loop.time()
+                    if not self._heard_of:
+                        self._heard_of = True
+                        continue
                 except StoreError as error:
                     _LOG.debug("the status could not be sent: %s", error.message)
             try:
@@ -190,8 +200,14 @@ class Report:
                 await self._introduce()
             except ConflictError:
                 continue
-            except EdgewardError as error:
+            except StoreError as error:
                 _LOG.debug("the record of this edge could not be written: %s", error.message)
+                await asyncio.sleep(_EVERY / 10)
+                continue
+            except EdgewardError as error:
+                # A record that a later version wrote is there, which is what the others need.
+                _LOG.debug("the record of this edge cannot be read: %s", error.message)
+            self._introduced.set()
             await asyncio.sleep(_INTRODUCE_EVERY)
 
     async def _introduce(self) -> None:
