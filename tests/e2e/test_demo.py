@@ -104,7 +104,13 @@ def demo(edgeward, tmp_path) -> Iterator[Callable[..., Demo]]:
                 pytest.fail(f"the demo ended:\n{running.said}")
             return "Ctrl-C ends the demo" in running.said
 
-        eventually_sync(is_ready, within=START_SECONDS, what="the demo to be ready")
+        try:
+            eventually_sync(is_ready, within=START_SECONDS, what="the demo to be ready")
+        except AssertionError as error:
+            for log in sorted(folder.glob("*/agent.log")):
+                error.add_note(f"{log}:\n{log.read_text()[-2000:]}")
+            error.add_note(f"the demo said:\n{running.said}")
+            raise
         return running
 
     yield start
