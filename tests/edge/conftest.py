@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from deploying import Deployer
 from edge_parts import Clock, Parts
 from edgeward.edge.disk import EdgeDisk
 from edgeward.edge.holdings import Holdings
 from edgeward.edge.stager import Stager
 from edgeward.store.connection import Store, open_store
 from edgeward.store.server import ServerSettings, StateServer
+from fleet import running_fleet
 
 
 @pytest.fixture
@@ -43,3 +45,14 @@ def parts_at(tmp_path: Path) -> Callable[..., Parts]:
 @pytest.fixture
 def parts(store: Store, parts_at: Callable[..., Parts]) -> Parts:
     return parts_at(store)
+
+
+@pytest.fixture
+def deployer(tmp_path: Path) -> Deployer:
+    return Deployer(tmp_path)
+
+
+@pytest.fixture
+async def fleet_of_one(tmp_path: Path, loopback_addresses: Callable[[], str]):
+    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=1) as fleet:
+        yield fleet

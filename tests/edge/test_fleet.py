@@ -2,61 +2,20 @@
 
 import asyncio
 import json
-import os
-import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from edgeward.core.fleet import EdgeRecord, EdgeStatus, ReleaseRecord
+from deploying import FOUR, ONE, THREE, TWO, Deployer, holding, page, reporting, said, shows
+from edgeward.core.fleet import EdgeRecord, ReleaseRecord
 from edgeward.publish.catalog import remove_site, rollback
-from edgeward.publish.places import Places
 from edgeward.publish.purge import purge
 from edgeward.publish.push import push
-from edgeward.publish.values import PushResult, Waiting
+from edgeward.publish.values import Waiting
 from edgeward.store.connection import Store
 from fleet import EdgeProcess, Fleet, prepare_fleet, running_fleet, started
 from publishing import options, write_site
 from waiting import eventually
-
-HOST = "www.example.test"
-ONE, TWO, THREE, FOUR = (f"/assets/app.{digit * 7}a.js" for digit in "1234")
-
-
-class Deployer:
-    """Pushes versions of one small site whose page and asset differ in each."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.places = Places(folder / "cache", folder / "config")
-        self.count = 0
-
-    async def push(
-        self, store: Store, asset: str, *, wait: float = 20, quorum: str = "all", **files: str
-    ) -> PushResult:
-        self.count += 1
-        site = write_site(
-            self.folder / f"version{self.count}",
-            {"index.html": page(asset), asset[1:]: f"code of {asset};" * 20, **files},
-        )
-        given = options(site, hostnames=(HOST,), waiting=Waiting(wait, quorum), force=True)
-        return await push(given, store, places=self.places)
-
-
-def page(asset: str) -> str:
-    return f"<script src={asset}></script>" + "<p>text</p>" * 50
-
-
-@pytest.fixture
-def deployer(tmp_path: Path) -> Deployer:
-    return Deployer(tmp_path)
-
-
-async def shows(edge: EdgeProcess, asset: str) -> bool:
-    answer = await edge.get("/")
-    return answer.status == 200 and answer.body.decode() == page(asset)
 
 
 async def test_a_push_is_live_everywhere_and_nothing_is_left_at_the_end(
@@ -155,125 +114,6 @@ async def test_the_store_goes_away_and_comes_back(
             assert (await edge.health())["problems"] == []
 
 
-async def said(edge: EdgeProcess, sentence: str) -> bool:
-    return any(sentence in problem for problem in (await edge.health())["problems"])
-
-
-async def reporting(store: Store, count: int) -> bool:
-    found = await store.status.values()
-    return len([value for value in found.values() if EdgeStatus.from_bytes(value.value).ready]) == count
-
-
-async def test_nginx_outlives_its_agent(
-    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
-) -> None:
-    """An agent that is killed leaves nginx serving; the next agent adopts it, with the same master, and switches it."""
-    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=2) as fleet, fleet.store() as store:
-        await deployer.push(store, ONE)
-        iad = fleet["iad"]
-        before = set(iad.engine_processes())
-        assert before
-        await iad.stop(signal.SIGKILL)
-        assert await shows(iad, ONE)
-        await iad.start()
-        await eventually(lambda: reporting(store, 2), within=15)
-        await deployer.push(store, TWO)
-        assert await shows(iad, TWO)
-        assert min(set(iad.engine_processes())) in before, "the master is another one"
-
-
-async def test_a_lost_state_takes_nothing_off_the_air(
-    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
-) -> None:
-    """An agent that finds no edge.json and no store leaves the nginx that it finds alone, and says so; the store's word
-    ends that. With the copy of edge.json left, it knows as before.
-    """
-    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=2) as fleet:
-        async with fleet.store() as store:
-            await deployer.push(store, ONE)
-        iad = fleet["iad"]
-        await fleet["fra"].stop(signal.SIGHUP)
-        await iad.stop(signal.SIGKILL)
-        (iad.data / "edge.json").unlink()
-        (iad.data / "edge.json.copy").unlink()
-        await iad.start()
-        await eventually(lambda: said(iad, "does not know what it served"), within=15)
-        assert await shows(iad, ONE)
-        await fleet["fra"].start()
-        await fleet.until_ready()
-        assert await shows(iad, ONE)
-        await eventually(lambda: healthy(iad), within=15)
-        async with fleet.store() as store:
-            await deployer.push(store, TWO)
-        assert await shows(iad, TWO)
-
-
-async def healthy(edge: EdgeProcess) -> bool:
-    return (await edge.health())["problems"] == []
-
-
-async def test_an_agent_outlives_its_data_folder(
-    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
-) -> None:
-    """Somebody deletes everything under a running edge: it goes on reporting, with what is wrong, and once it is
-    started again it fetches everything, on the address that the old nginx held. A record that was lost comes back.
-    """
-    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=2) as fleet, fleet.store() as store:
-        await deployer.push(store, ONE)
-        iad = fleet["iad"]
-        shutil.rmtree(iad.data, ignore_errors=True)
-
-        async def tells() -> bool:
-            found = (await fleet.statuses(store)).get("iad")
-            return found is not None and not found.ready and found.problems != ()
-
-        await eventually(tells, within=15)
-        assert iad.process is not None
-        assert iad.process.returncode is None, iad.log
-        await iad.stop(signal.SIGKILL)
-        await store.edges.delete("iad")
-        await iad.start()
-        await fleet.until_ready()
-        assert await shows(iad, ONE)
-        await store.edges.delete("iad")
-        await eventually(lambda: store.edges.get("iad"), within=15)
-
-
-async def test_a_problem_with_the_health_file_ends_with_it(
-    tmp_path: Path, loopback_addresses: Callable[[], str]
-) -> None:
-    """While the file cannot be written the status says so, and no longer than that."""
-    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=1) as fleet, fleet.store() as store:
-
-        async def problems() -> tuple[str, ...]:
-            return (await fleet.statuses(store))["fra"].problems
-
-        async def told() -> bool:
-            return any("health.json" in problem for problem in await problems())
-
-        async def over() -> bool:
-            return await problems() == ()
-
-        obstacle = fleet.first.data / ".health.json.new"
-        await eventually(lambda: obstacle.mkdir() or True, ignoring=(FileExistsError,))
-        await eventually(told)
-        obstacle.rmdir()
-        await eventually(over)
-
-
-async def test_a_dead_engine_is_started_again(
-    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
-) -> None:
-    """Nginx killed under a living agent: the edge says so, starts it again and serves what it served."""
-    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=1) as fleet, fleet.store() as store:
-        await deployer.push(store, ONE)
-        for pid in list(fleet.first.engine_processes()):
-            os.kill(pid, signal.SIGKILL)
-        await eventually(lambda: shows(fleet.first, ONE), within=20, ignoring=(OSError,))
-        await fleet.until_ready()
-        assert "does not answer" in fleet.first.log
-
-
 async def test_no_version_skew_while_one_edge_is_slow(
     tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
 ) -> None:
@@ -332,11 +172,6 @@ async def test_a_purge_leaves_nothing_anywhere(
         for edge in fleet:
             assert await shows(edge, ONE)
             assert (await edge.get("/leak.txt")).status == 404
-
-
-def holding(folder: Path, text: str) -> list[str]:
-    needle = text.encode()
-    return [str(path) for path in folder.rglob("*") if path.is_file() and needle in path.read_bytes()]
 
 
 async def test_a_removed_site_is_answered_421(
@@ -434,9 +269,3 @@ async def test_two_sites_switch_apart(fleet_of_one: Fleet, deployer: Deployer, t
     assert await shows(fleet_of_one.first, ONE)
     assert (await fleet_of_one.first.get("/", host="shop.test")).body == b"shop"
     assert (await fleet_of_one.first.get("/", host="nobody.test")).status == 421
-
-
-@pytest.fixture
-async def fleet_of_one(tmp_path: Path, loopback_addresses: Callable[[], str]):
-    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=1) as fleet:
-        yield fleet

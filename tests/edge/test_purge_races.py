@@ -2,7 +2,7 @@
 
 import asyncio
 
-from edge.test_fleet import ONE, TWO, Deployer, holding
+from deploying import ONE, TWO, Deployer, holding
 from edgeward.publish import purge as purge_module
 from edgeward.publish.purge import purge
 from edgeward.publish.values import Waiting
