@@ -66,16 +66,16 @@ def error_pages(*, front: bool) -> list[str]:
         lines += [f"error_page {known} ={status} @page;", f"error_page {found} ={status} @page_found;"]
     lines += ["error_page 301 302 303 307 308 @moved;", "error_page 404 @near;"]
     lines += [f"error_page {status} @built_in_{status};" for status in (410, 451)]
-    lines += [
-        f"error_page {status} {INTERNAL}/site/{status}.html;" for status in PAGES if status not in {404, 405, 410, 451}
-    ]
+    own = {404, 405, 410, 451} if front else {404, 405, 410, 416, 451}
+    lines += [f"error_page {status} {INTERNAL}/site/{status}.html;" for status in PAGES if status not in own]
     lines += [
         f"error_page 405 {INTERNAL}/method/405.html;",
         "error_page 403 = @gate;" if front else f"error_page 403 =500 {INTERNAL}/site/500.html;",
+        "" if front else "error_page 416 @unsatisfied;",
         f"error_page 494 =431 {INTERNAL}/site/431.html;",
         "recursive_error_pages on;",
     ]
-    return lines
+    return [line for line in lines if line]
 
 
 def tries(files: Sequence[Value], otherwise: str) -> str:
@@ -133,6 +133,8 @@ def back(plan: Plan) -> list[str]:
         *block("location /", *look),
         *block("location @gate", *gate),
         *block("location @not_yours", "return 590;"),
+        # The fields of a 200 are there already; the page is added on the other side of the detour.
+        *block("location @unsatisfied", 'add_header X-Edgeward-None "";', 'return 416 "unsatisfiable";'),
     ]
 
 
