@@ -7,7 +7,7 @@ import pytest
 
 from edgeward.core.digest import digest_of
 from edgeward.core.fleet import HostClaim, Pointer, PurgeOrder
-from edgeward.errors import InputError, QuorumError, StoreUnavailable
+from edgeward.errors import ConflictError, InputError, QuorumError, StoreUnavailable
 from edgeward.publish import promote as promote_module
 from edgeward.publish import purge as purge_module
 from edgeward.publish import push as push_module
@@ -106,6 +106,29 @@ async def test_a_push_leaves_the_candidate_of_one_that_began_after_it(store, edg
     keys = await store.candidates.keys()
     assert f"blog.{newer}" in keys
     assert f"blog.{dead}" not in keys
+
+
+async def test_a_push_whose_pointer_moves_while_edges_stage_is_told_at_once(store, edge, folder, places) -> None:
+    """The winner takes the loser's candidate away, so no edge will stage it: a conflict now, not after the wait."""
+    slow = await edge()
+    first = await push(options(folder), store, places=places)
+    stored = await store.live.get("blog")
+    write_site(folder, {"about.html": "second"})
+    slow.stages.clear()
+    waiting = asyncio.Event()
+
+    def progress(event: Event) -> None:
+        if isinstance(event, Started) and event.phase == "stage":
+            waiting.set()
+
+    losing = asyncio.create_task(push(options(folder, waiting=Waiting(600)), store, progress, places=places))
+    await waiting.wait()
+    moved = Pointer("blog", first.release, first.release, 1, "somebody", "rollback")
+    await store.live.update("blog", moved.to_bytes(), stored.revision)
+    async with asyncio.timeout(10):
+        with pytest.raises(ConflictError, match="changed by somebody else"):
+            await losing
+    assert await store.candidates.keys() == ()
 
 
 async def test_a_push_that_began_before_a_purge_brings_nothing_back(store, edge, folder, places, monkeypatch) -> None:

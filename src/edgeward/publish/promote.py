@@ -146,16 +146,23 @@ async def _clear(site: str, store: Store) -> None:
 
 
 async def _stage(promotion: Promotion, roll: RollCall, progress: Progress, times: dict[str, float]) -> None:
-    """Wait until every edge has the release on disk. Raises QuorumError."""
+    """Wait until every edge has the release on disk, or the pointer was moved by somebody else, which `_move` will
+    find. Raises QuorumError.
+    """
     site, release = promotion.site, promotion.release
+
+    def lost() -> bool:
+        # The winner has taken our candidate away: no edge that has not staged it yet ever will.
+        return roll.moved_since(site, promotion.live.revision)
 
     def staged(status: EdgeStatus) -> bool:
         return site in status.sites and release in status.sites[site].staged
 
     began = time.monotonic()
     progress(Started("stage", len(roll.attendance(staged).expected), "edges"))
-    found = await roll.wait(staged, promotion.waiting, on_edge=_teller(promotion, "staged", times, progress))
-    if not enough(found, promotion.waiting.quorum):
+    on_edge = _teller(promotion, "staged", times, progress)
+    found = await roll.wait(staged, promotion.waiting, on_edge=on_edge, over=lost)
+    if not lost() and not enough(found, promotion.waiting.quorum):
         raise _too_few(promotion, found, roll, "staged", _standing(promotion))
     progress(Finished("stage", time.monotonic() - began, _share(found)))
 

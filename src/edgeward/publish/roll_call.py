@@ -119,6 +119,11 @@ class RollCall:
             return found
         return Attendance(found.expected & among, found.reached & among, found.bystanders)
 
+    def moved_since(self, site: str, revision: int | None) -> bool:
+        """Whether the site's live pointer has moved on from a revision that was read (None: there was no pointer)."""
+        seen = self._live.state.get(site)
+        return seen is not None and seen.revision > (revision or 0)
+
     async def wait(
         self,
         reached: Callable[[EdgeStatus], bool],
