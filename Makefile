@@ -14,6 +14,9 @@ TYPED      := src tools $(wildcard bench lab)
 COMPILE    := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
               --no-emit-index-url --no-emit-find-links
 
+# Without bytecode every start of the program would compile its modules and their libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup lock upgrade check format test test-long demo bench bench-setup clean
 .DELETE_ON_ERROR:

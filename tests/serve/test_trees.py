@@ -1,6 +1,7 @@
 """Blobs, trees of releases and kept folders on an edge's disk."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from edgeward.errors import CorruptionError, DiskError, SchemaError
 from edgeward.serve import blobs as blobs_module
 from edgeward.serve.blobs import BlobFolder
 from edgeward.serve.kept import KeptAsset, KeptFolder
-from edgeward.serve.tree import FOLDERS, mend, stage, unstage
+from edgeward.serve.tree import FOLDERS, SHARED, mend, stage, unstage
 
 FILES = {
     **named("/index.html", "/docs/a b/ünï.html"),
@@ -36,7 +37,12 @@ def adopt(blobs: BlobFolder, built: Built) -> Built:
 
 
 def contents(root: Path) -> Mapping[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    return {str(path.relative_to(root)): path.read_bytes() for path in files(root)}
+
+
+def files(root: Path) -> list[Path]:
+    """Every file of a tree, through the links to its shared folders."""
+    return [Path(folder) / name for folder, _, names in os.walk(root, followlinks=True) for name in names]
 
 
 def entry_of(path: str, data: bytes, modified: int = 5) -> Entry:
@@ -87,9 +93,9 @@ def test_staging_twice_changes_nothing_and_a_half_built_tree_is_built_anew(blobs
     (tmp_path / "tree.new/identity").mkdir(parents=True)
     (tmp_path / "tree.new/identity/left-over").write_text("x")
     stage(built.manifest, blobs, root)
-    before = {path: path.stat().st_ino for path in root.rglob("*")}
+    before = {path: path.stat().st_ino for path in files(root)}
     stage(built.manifest, blobs, root)
-    assert {path: path.stat().st_ino for path in root.rglob("*")} == before
+    assert {path: path.stat().st_ino for path in files(root)} == before
     assert not (root / "identity/left-over").exists()
 
 
@@ -110,8 +116,63 @@ def test_unstage_takes_the_tree_away_and_may_be_repeated(blobs, tmp_path):
     (tmp_path / "tree.new").mkdir()
     unstage(tmp_path / "tree")
     unstage(tmp_path / "tree")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["blobs"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["blobs", SHARED]
+    assert list((tmp_path / SHARED).iterdir()) == []
     assert set(blobs.digests()) == set(built.blobs)
+
+
+def pages(**times: int) -> Manifest:
+    """A site of pages whose folders are the words before their last "_"."""
+    entries = sorted((entry_of("/" + name.replace("_", "/"), b"same", at) for name, at in times.items()), key=path_of)
+    return Manifest(build(Site("one", FILES)).manifest.settings, tuple(entries))
+
+
+def path_of(entry: Entry) -> str:
+    return entry.path
+
+
+def test_a_tree_shares_the_folders_that_did_not_change(blobs, tmp_path):
+    """A release that changes one page makes the folders above it anew; all others are those of the release before."""
+    put(blobs, b"same")
+    stage(pages(a_b_x=1, a_c_y=1, d_z=1), blobs, tmp_path / "one")
+    before = set((tmp_path / SHARED).iterdir())
+    stage(pages(a_b_x=1, a_c_y=2, d_z=1), blobs, tmp_path / "two")
+    one, two = tmp_path / "one/identity", tmp_path / "two/identity"
+    for same in ("a/b", "d"):
+        assert (one / same).resolve() == (two / same).resolve()
+    for other in ("", "a", "a/c"):
+        assert (one / other).resolve() != (two / other).resolve()
+    assert ((one / "a/c/y").stat().st_mtime, (two / "a/c/y").stat().st_mtime) == (1, 2)
+    made = set((tmp_path / SHARED).iterdir()) - before
+    assert len([folder for folder in made if not folder.is_symlink()]) == 3
+    unstage(tmp_path / "one")
+    assert (two / "a/b/x").read_bytes() == b"same"
+    left = [folder for folder in (tmp_path / SHARED).iterdir() if not folder.is_symlink()]
+    assert len(left) == 6, "the root, a, a/b, a/c and d, and the empty one of br, gzip and vary"
+
+
+def test_a_shared_folder_that_went_away_is_made_anew_by_mending(blobs, tmp_path):
+    """The links that lead to it stay, and what is put below them is found through them again."""
+    put(blobs, b"same")
+    manifest = pages(a_b_x=1, a_c_y=1)
+    stage(manifest, blobs, tmp_path / "one")
+    shutil.rmtree((tmp_path / "one/identity/a").resolve())
+    assert not (tmp_path / "one/identity/a/b/x").exists()
+    assert mend(manifest, blobs, tmp_path / "one", frozenset([digest_of(b"same")])) == 2
+    assert contents(tmp_path / "one") == {"identity/a/b/x": b"same", "identity/a/c/y": b"same"}
+    unstage(tmp_path / "one")
+    assert list((tmp_path / SHARED).iterdir()) == []
+
+
+def test_paths_deeper_than_the_kernel_follows_links_can_be_read(blobs, tmp_path):
+    """A path of 500 folders, as long as a path may be, is served, and shared only as far down as links are followed."""
+    put(blobs, b"deep")
+    path = "/d" * 500 + "/page"
+    manifest = Manifest(build(Site("one", FILES)).manifest.settings, (entry_of(path, b"deep"),))
+    stage(manifest, blobs, tmp_path / "one")
+    assert Path(f"{tmp_path}/one/identity{path}").read_bytes() == b"deep"
+    unstage(tmp_path / "one")
+    assert list((tmp_path / SHARED).iterdir()) == []
 
 
 def test_mending_replaces_every_file_made_of_a_blob(blobs, tmp_path):

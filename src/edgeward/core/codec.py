@@ -27,15 +27,16 @@ def canonical_bytes(value: Json) -> bytes:
 
 
 def _refuse_floats(value: Json) -> None:
-    if isinstance(value, float):
-        msg = f"canonical JSON holds integers only, got {value!r}"
-        raise SchemaError(msg)
-    if isinstance(value, dict):
-        for item in value.values():
-            _refuse_floats(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _refuse_floats(item)
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list | tuple):
+            waiting.extend(item)
+        elif isinstance(item, float):
+            msg = f"canonical JSON holds integers only, got {item!r}"
+            raise SchemaError(msg)
 
 
 def parse_object(data: bytes, *, kind: str, major: int) -> Mapping[str, Json]:

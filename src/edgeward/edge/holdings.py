@@ -120,9 +120,9 @@ class Holdings:
         """The release that is served, by site."""
         return {site: served.release for site, served in self.state.sites.items()}
 
-    def manifest_of(self, site: str) -> Manifest:
-        """Return the manifest of the release that is served for a site."""
-        return self._manifests[site]
+    def manifest_of(self, site: str) -> Manifest | None:
+        """Return the manifest of the release that is served for a site, None if none is."""
+        return self._manifests.get(site)
 
     async def view(self, serve: Mapping[str, Digest]) -> ServedView:
         """Return what an engine serves when these releases, all staged, are served."""

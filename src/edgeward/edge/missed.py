@@ -59,10 +59,10 @@ class Missed:
 
         Raises StoreError, DiskError, NotFoundError, CorruptionError.
         """
-        live = self._holdings.live.get(site)
-        if live is None:
+        live, served = self._holdings.live.get(site), self._holdings.manifest_of(site)
+        if live is None or served is None:
             return 0
-        days = self._holdings.manifest_of(site).settings.keep_assets_days
+        days = served.settings.keep_assets_days
         history = []
         for stored in await self._store.live.history(site):
             try:

@@ -96,14 +96,15 @@ class Stager:
 
     async def _manifest(self, record: ReleaseRecord) -> tuple[bytes, Manifest]:
         """Return the manifest, from this disk if it is here and sound, else from the store."""
+        served = self._holdings.manifest_of(record.site)
         if self._disk.has_manifest(record.release):
             try:
                 packed = await asyncio.to_thread(self._disk.packed_manifest, record.release)
-                return packed, await asyncio.to_thread(unpack_manifest, packed, record.release)
+                return packed, await asyncio.to_thread(unpack_manifest, packed, record.release, served)
             except (CorruptionError, SchemaError) as error:
                 _LOG.warning("%s; fetching it again", error.message)
         packed = await self._source.read(record.manifest, record.manifest_size)
-        manifest = await asyncio.to_thread(unpack_manifest, packed, record.release)
+        manifest = await asyncio.to_thread(unpack_manifest, packed, record.release, served)
         if manifest.settings.name != record.site:
             raise SchemaError(f"the release belongs to site {manifest.settings.name}, not {record.site}")
         return packed, manifest

@@ -1,13 +1,20 @@
 """Trees of a release: the folders that nginx serves it from, made of hard links to blobs.
 
-A tree has four folders, each with the files' own names: `identity/` holds every entry as it is, `vary/` those of them
-that have other variants (so that the folder a file was found in says whether the answer varies), `br/` and `gzip/` the
+A tree has four folders with the files' own names: `identity/` holds every entry as it is, `vary/` those of them that
+have other variants (so that the folder a file was found in says whether the answer varies), `br/` and `gzip/` the
 variants. A root for each coding, rather than sibling files, so that a user's own `dump.sql.gz` is never taken for a
 variant and no variant has a URL.
+
+The folders are shared: each lies once in `folders/` beside the trees of its site, named by the digest of what is in it,
+and a tree is made of symbolic links to them. So a release that changes ten files of ten thousand makes ten folders, not
+forty thousand links.
 """
 
+import errno
+import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeward.core.digest import Digest
@@ -15,6 +22,24 @@ from edgeward.core.release import Entry, Manifest, Variant
 from edgeward.serve.blobs import BlobFolder, disk_error
 
 FOLDERS = ("identity", "vary", "br", "gzip")
+SHARED = "folders"
+"""The folder, beside the trees of a site, that holds what they share."""
+
+_LINK = ".link"
+"""Beside each shared folder lies a symbolic link to it with this ending, which the folders above hard-link: on ext4 a
+new inode costs ten times what a name for one does."""
+
+_DEEPEST = 24
+"""Folders further down are part of the one above: the kernel follows at most 40 symbolic links in one path."""
+
+
+@dataclass(slots=True)
+class _Folder:
+    """One folder of a tree. files: name -> (blob, modified). digest: of everything in it, set by `_name`."""
+
+    files: dict[str, tuple[Digest, int]] = field(default_factory=dict)
+    folders: "dict[str, _Folder]" = field(default_factory=dict)
+    digest: str = ""
 
 
 def placements(entry: Entry) -> Iterator[tuple[str, Variant]]:
@@ -28,30 +53,98 @@ def placements(entry: Entry) -> Iterator[tuple[str, Variant]]:
 def stage(manifest: Manifest, blobs: BlobFolder, root: Path) -> None:
     """Make the tree of a release at `root` out of blobs that are all here; durable when this returns.
 
-    A tree that exists is complete and left alone, because it is built beside and gets its name last. Raises
-    CorruptionError for a missing blob, DiskError.
+    A tree that exists is complete and left alone, because it is built beside and gets its name last; so does every
+    folder that it shares. Raises CorruptionError for a missing blob, DiskError. One writer for all trees of a site.
     """
     if root.exists():
         return
     building = root.with_name(root.name + ".new")
+    shared = root.parent / SHARED
     try:
         _remove(building)
-        made: set[str] = set()
-        for folder in FOLDERS:
-            (building / folder).mkdir(parents=True)
-        for entry in manifest.entries:
-            for folder, variant in placements(entry):
-                target = f"{building}/{folder}{entry.path}"
-                parent = target.rpartition("/")[0]
-                if parent not in made:
-                    Path(parent).mkdir(parents=True, exist_ok=True)
-                    made.add(parent)
-                blobs.link(variant.digest, entry.modified, target)
+        building.mkdir(parents=True)
+        shared.mkdir(exist_ok=True)
+        for name, folder in _layout(manifest).items():
+            _name(folder)
+            _make(folder, blobs, str(shared))
+            (building / name).symlink_to(f"../{SHARED}/{folder.digest}")
         blobs.sync()
         building.rename(root)
         blobs.sync()
     except OSError as error:
         raise disk_error("stage a release at", root, error) from error
+
+
+def _layout(manifest: Manifest) -> dict[str, _Folder]:
+    """Return the four folders of a tree with all that is to be in them."""
+    tops = {name: _Folder() for name in FOLDERS}
+    known = {(name, ""): top for name, top in tops.items()}
+
+    def folder(name: str, path: str) -> _Folder:
+        found = known.get((name, path))
+        if found is None:
+            found = known[name, path] = _Folder()
+            above, _, last = path.rpartition("/")
+            folder(name, above).folders[last] = found
+        return found
+
+    for entry in manifest.entries:
+        above, _, last = entry.path.rpartition("/")
+        for name, variant in placements(entry):
+            folder(name, above).files[last] = (variant.digest, entry.modified)
+    return tops
+
+
+def _name(folder: _Folder) -> None:
+    """Set the digests of a folder and of all below it."""
+    lines = [f"{digest} {modified:x} {name}" for name, (digest, modified) in sorted(folder.files.items())]
+    for name, child in sorted(folder.folders.items()):
+        _name(child)
+        lines.append(f"{child.digest} / {name}")
+    # 160 bits: a symbolic link of under 60 bytes lies in its inode on ext4, a longer one takes a block as well.
+    folder.digest = hashlib.blake2b("\n".join(lines).encode(), digest_size=20).hexdigest()
+
+
+def _make(folder: _Folder, blobs: BlobFolder, shared: str, depth: int = 0) -> None:
+    """Have a folder, and so everything below it, in `shared`."""
+    target = f"{shared}/{folder.digest}"
+    if os.path.isdir(target):  # noqa: PTH112 (text: see BlobFolder)
+        return
+    for child in folder.folders.values() if depth < _DEEPEST else ():
+        _make(child, blobs, shared, depth + 1)
+    _remove(Path(f"{target}.new"))
+    _fill(folder, blobs, f"{target}.new", depth)
+    _symlink(f"../{folder.digest}", f"{target}{_LINK}")
+    os.rename(f"{target}.new", target)  # noqa: PTH104 (text)
+
+
+def _fill(folder: _Folder, blobs: BlobFolder, target: str, depth: int) -> None:
+    os.mkdir(target)  # noqa: PTH102 (text)
+    for name, (digest, modified) in folder.files.items():
+        blobs.link(digest, modified, f"{target}/{name}")
+    for name, child in folder.folders.items():
+        if depth < _DEEPEST:
+            _link_to(child, os.path.dirname(target), f"{target}/{name}")  # noqa: PTH120 (text)
+        else:
+            _fill(child, blobs, f"{target}/{name}", depth + 1)
+
+
+def _link_to(folder: _Folder, shared: str, target: str) -> None:
+    """Make `target`, in a shared folder, lead to another: a hard link to its symbolic link, which costs no inode."""
+    try:
+        os.link(f"{shared}/{folder.digest}{_LINK}", target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.EMLINK:
+            raise
+        _symlink(f"../{folder.digest}", target)
+
+
+def _symlink(leads_to: str, target: str) -> None:
+    try:
+        os.symlink(leads_to, target)  # noqa: PTH211 (text)
+    except FileExistsError:
+        if os.readlink(target) != leads_to:  # noqa: PTH115 (text)
+            raise
 
 
 def mend(manifest: Manifest, blobs: BlobFolder, root: Path, digests: frozenset[Digest]) -> int:
@@ -70,12 +163,14 @@ def mend(manifest: Manifest, blobs: BlobFolder, root: Path, digests: frozenset[D
 
 def place(blobs: BlobFolder, variant: Variant, modified: int, target: Path) -> None:
     """Put one variant at `target`, over whatever is there, atomically."""
-    temp = target.with_name(".edgeward-new")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        # Where a shared folder has gone, the links that lead to it have not: it is made anew where they lead.
+        folder = Path(os.path.realpath(target.parent))
+        folder.mkdir(parents=True, exist_ok=True)
+        temp = folder / ".edgeward-new"
         temp.unlink(missing_ok=True)
         blobs.link(variant.digest, modified, temp)
-        temp.replace(target)
+        temp.replace(folder / target.name)
         # rename(2) of two links to one inode does nothing and leaves both names.
         temp.unlink(missing_ok=True)
     except OSError as error:
@@ -83,7 +178,11 @@ def place(blobs: BlobFolder, variant: Variant, modified: int, target: Path) -> N
 
 
 def unstage(root: Path) -> None:
-    """Take the tree away. A tree that is being built or taken away has another name, so none is ever half there."""
+    """Take the tree away, and the shared folders that no other tree of its site needs.
+
+    A tree that is being built or taken away has another name, so none is ever half there. One writer for all trees of
+    a site. Raises DiskError.
+    """
     going = root.with_name(root.name + ".old")
     try:
         _remove(going)
@@ -91,8 +190,48 @@ def unstage(root: Path) -> None:
             root.rename(going)
         _remove(going)
         _remove(root.with_name(root.name + ".new"))
+        _sweep(root.parent)
     except OSError as error:
         raise disk_error("take away", root, error) from error
+
+
+def _sweep(site: Path) -> None:
+    """Remove the shared folders of a site that no tree leads to."""
+    shared = site / SHARED
+    if not shared.is_dir():
+        return
+    needed: set[str] = set()
+    waiting = [str(tree) for tree in site.iterdir() if tree != shared and not tree.name.endswith((".new", ".old"))]
+    while waiting:
+        for link in _links(waiting.pop()):
+            name = os.path.basename(link)  # noqa: PTH119 (text)
+            if name not in needed:
+                needed.add(name)
+                waiting.append(f"{shared}/{name}")
+    with os.scandir(shared) as found:
+        gone = [each for each in found if each.name.removesuffix(_LINK) not in needed]
+    for each in gone:
+        if each.is_symlink():
+            os.unlink(each.path)  # noqa: PTH108 (text)
+        else:
+            _remove_all(each.path)
+
+
+def _links(folder: str) -> list[str]:
+    """Return where the symbolic links in a folder, and in real folders below it, lead; none for one that is not
+    there.
+    """
+    found: list[str] = []
+    try:
+        with os.scandir(folder) as children:
+            for child in children:
+                if child.is_symlink():
+                    found.append(os.readlink(child.path))  # noqa: PTH115 (text)
+                elif child.is_dir(follow_symlinks=False):
+                    found.extend(_links(child.path))
+    except FileNotFoundError:
+        pass
+    return found
 
 
 def _remove(folder: Path) -> None:
