@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edgeward.core.loops import certain_loops
-from edgeward.core.paths import CONTROL, MAX_PATH_BYTES, MAX_SEGMENT_BYTES, decode_path
+from edgeward.core.paths import CONTROL, MAX_PATH_BYTES, MAX_SEGMENT_BYTES, decode_path, is_entry_path
 from edgeward.core.patterns import compile_pattern, mentions
 from edgeward.core.release import Entry, Manifest
 from edgeward.core.rulebook import Hit
@@ -60,6 +60,8 @@ def check_paths(paths: Iterable[str]) -> tuple[Problem, ...]:
 
 def check_path(path: str) -> str | None:
     """Return what keeps an entry path from being published, or None (SITE-FORMAT section 1)."""
+    if is_entry_path(path):
+        return None
     try:
         raw = path.encode("utf-8")
     except UnicodeEncodeError:

@@ -79,17 +79,25 @@ def draft(
     strict: bool = False,
     allow_no_index: bool = False,
     on_read: Callable[[int], None] | None = None,
+    previous: Manifest | None = None,
 ) -> Draft:
     """Scan `folder`, parse its rules and check all that can be checked without a fleet.
 
-    Raises InputError with every problem found. strict: warnings are problems.
+    Raises InputError with every problem found. strict: warnings are problems. previous: the release before, whose
+    entries save time where files have not changed.
     """
     found = scan(folder, cache=cache, limits=limits, jobs=jobs, on_read=on_read)
     problems = list(found.problems)
     redirects, warnings = _redirects(found, settings, problems)
     headers = _headers(found, problems)
-    problems.extend(check_paths(file.path for file in found.files))
-    entries = tuple(_plain_entry(file) for file in found.files if check_path(file.path) is None)
+    unfit = check_paths(file.path for file in found.files)
+    problems.extend(unfit)
+    before = previous.by_path if previous else {}
+    entries = tuple(
+        _unchanged(file, before.get(file.path)) or _plain_entry(file)
+        for file in found.files
+        if not unfit or check_path(file.path) is None
+    )
     preliminary = Manifest(settings, entries, redirects, headers)
     report = check_release(preliminary)
     problems.extend(report.errors)
@@ -135,15 +143,24 @@ def build(
     entries = []
     origins: dict[Digest, Origin] = {}
     for file in draft.scan.files:
-        identity = Variant("identity", file.digest, file.size)
-        others: tuple[Variant, ...] = ()
-        if wants_variants(file.path, file.size):
-            others = made[file.digest] if file.digest in made else known[file.digest]
-        entries.append(_entry(file, (identity, *others), before.get(file.path), now))
-        for variant in (identity, *others):
+        entry = None if file.digest in made else _unchanged(file, before.get(file.path))
+        if entry is None:
+            identity = Variant("identity", file.digest, file.size)
+            others: tuple[Variant, ...] = ()
+            if wants_variants(file.path, file.size):
+                others = made[file.digest] if file.digest in made else known[file.digest]
+            entry = _entry(file, (identity, *others), before.get(file.path), now)
+        entries.append(entry)
+        for variant in entry.variants:
             origins.setdefault(variant.digest, Origin(file, variant))
     manifest = Manifest(draft.settings, tuple(entries), draft.redirects, draft.headers)
     return Build(draft, manifest, origins, len(missing))
+
+
+def _unchanged(file: ScannedFile, before: Entry | None) -> Entry | None:
+    """Return the entry of the release before if it is what the file is now: content, and what its name makes of it."""
+    same = before is not None and before.identity.digest == file.digest and before.media_type == media_type(file.path)
+    return before if same else None
 
 
 def _entry(file: ScannedFile, variants: tuple[Variant, ...], before: Entry | None, now: int) -> Entry:

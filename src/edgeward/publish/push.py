@@ -139,15 +139,15 @@ async def _plan(run: _Push) -> PushResult:
 
 
 async def _prepare(run: _Push) -> _Ready:
-    """Read the folder and the fleet side by side, check everything, compress, and ask what the store lacks."""
+    """Read the fleet and the folder, check everything, compress, and ask what the store lacks."""
     options = run.options
     limits = await read_limits(run.store)
     began = time.monotonic()
     run.progress(Started("scan"))
     relay = _relay(run, "scan")
-
-    def read_folder() -> Draft:
-        return draft(
+    before = await _before(run)
+    found = await run.in_thread(
+        lambda: draft(
             options.folder,
             options.settings,
             cache=run.places.cache,
@@ -156,16 +156,9 @@ async def _prepare(run: _Push) -> _Ready:
             strict=options.strict,
             allow_no_index=options.allow_no_index,
             on_read=relay,
+            previous=before.manifest,
         )
-
-    reading = asyncio.create_task(_before(run))
-    try:
-        found = await run.in_thread(read_folder)
-        before = await reading
-    except BaseException:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
-        raise
+    )
     run.finished("scan", began, f"{len(found.scan.files):,} files, {found.scan.reread:,} read")
     warnings = list(found.warnings)
     problems = purged_files(before.orders, found.scan.files)
