@@ -3,9 +3,10 @@
 nginx gives every request one slot for each variable that is mentioned anywhere, so sites with equal rules share maps.
 """
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from edgeward.serve.nginx.quote import (
     DOLLAR,
@@ -19,6 +20,8 @@ from edgeward.serve.nginx.quote import (
     value,
     variable,
 )
+
+T = TypeVar("T")
 
 _CHUNK: Final = 900
 """Characters of one chunk of a long text: 3,600 bytes at most, however it is encoded and escaped."""
@@ -51,14 +54,45 @@ def matching(regex: str, gives: Value) -> Case:
 
 
 @dataclass(slots=True)
-class Book:
-    """Maps and constants in the order in which they were asked for."""
+class Parts:
+    """What was made of one release alone, kept from one configuration to the next: ten thousand rules take seconds.
 
-    _blocks: list[str] = field(default_factory=list)
+    What two configurations in a row do not ask for is forgotten. One configuration at a time.
+    """
+
+    _made: "dict[Hashable, tuple[Any, Book]]" = field(default_factory=dict)
+    _asked: set[Hashable] = field(default_factory=set)
+
+    def find(self, key: Hashable, make: "Callable[[Book], T]") -> "tuple[T, Book]":
+        """Return what `make` makes, and the maps that it needs; key: all that it depends on."""
+        self._asked.add(key)
+        if key not in self._made:
+            # Its names must not depend on what else is in a configuration.
+            own = Book(named_by_content=True)
+            self._made[key] = make(own), own
+        return self._made[key]
+
+    def tidy(self) -> None:
+        """Forget what was not asked for since this was called last."""
+        self._made = {key: made for key, made in self._made.items() if key in self._asked}
+        self._asked.clear()
+
+
+@dataclass(slots=True)
+class Book:
+    """Maps and constants in the order in which they were asked for.
+
+    parts: what earlier books have made. named_by_content: a map's name has a digest of it, not a number. blocks: text
+    of each map and constant by its name. longest_key, largest_map: bytes and cases, for the sizes of hash tables.
+    """
+
+    parts: Parts | None = None
+    named_by_content: bool = False
+    blocks: dict[str, str] = field(default_factory=dict)
     _known: dict[tuple[str, str], str] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
-    _longest_key: int = 0
-    _largest_map: int = 0
+    longest_key: int = 0
+    largest_map: int = 0
 
     def define(self, name: str, source: Value, cases: Iterable[Case], default: Value, *, why: str = "") -> Value:
         """As `map`, for a variable that is known by its name elsewhere: it is written even without cases."""
@@ -77,11 +111,11 @@ class Book:
         head = f"map {value(source)} "
         body = "\n".join([f"    default {value(default)};", *(case.write() for case in lines)])
         if (stem, head + body) not in self._known:
-            made = self._known[stem, head + body] = self._name(stem)
-            self._blocks.append((f"# {why}\n" if why else "") + f"{head}${made} {{\n{body}\n}}")
+            made = self._known[stem, head + body] = self._name(stem, head + body)
+            self.blocks[made] = (f"# {why}\n" if why else "") + f"{head}${made} {{\n{body}\n}}"
             keys = [size(case.pattern) for case in lines if not case.is_regex]
-            self._longest_key = max([self._longest_key, *keys])
-            self._largest_map = max(self._largest_map, len(keys))
+            self.longest_key = max([self.longest_key, *keys])
+            self.largest_map = max(self.largest_map, len(keys))
         return variable(self._known[stem, head + body])
 
     def literal(self, text: str) -> Value:
@@ -102,35 +136,48 @@ class Book:
             return Value("".join(halves))
         return Value("".join(self._held(half) for half in halves))
 
+    def part(self, key: Hashable, make: "Callable[[Book], T]") -> T:
+        """Return what `make` makes with a book: made now, or for an earlier one. key: all that it depends on."""
+        if self.parts is None:
+            return make(self)
+        made, own = self.parts.find(key, make)
+        for name, text in own.blocks.items():
+            self.blocks.setdefault(name, text)
+        self.longest_key = max(self.longest_key, own.longest_key)
+        self.largest_map = max(self.largest_map, own.largest_map)
+        return made
+
     def write(self) -> str:
         """Return all of it as configuration, with the sizes of nginx's hash tables to go with it."""
         bucket = 64
-        while bucket < self._longest_key + 64:
+        while bucket < self.longest_key + 64:
             bucket *= 2
         head = [
             f"map_hash_bucket_size {bucket};",
-            f"map_hash_max_size {max(2048, 4 * self._largest_map)};",
+            f"map_hash_max_size {max(2048, 4 * self.largest_map)};",
             "variables_hash_bucket_size 128;",
-            f"variables_hash_max_size {max(2048, 4 * len(self._blocks))};",
+            f"variables_hash_max_size {max(2048, 4 * len(self.blocks))};",
             f'geo ${DOLLAR} {{ default "$"; }}',
         ]
-        return "\n".join([*head, "", *self._blocks, ""])
+        return "\n".join([*head, "", *self.blocks.values(), ""])
 
     def _held(self, long: Value) -> Value:
         """Return a variable that holds a value."""
         body = f"    default {value(long)};"
         if ("ew_held", body) not in self._known:
-            made = self._known["ew_held", body] = self._name("ew_held")
-            self._blocks.append(f'map "" ${made} {{\n{body}\n}}')
+            made = self._known["ew_held", body] = self._name("ew_held", body)
+            self.blocks[made] = f'map "" ${made} {{\n{body}\n}}'
         return variable(self._known["ew_held", body])
 
     def _constant(self, chunk: str) -> str:
         if ("ew_text", chunk) not in self._known:
-            made = self._known["ew_text", chunk] = self._name("ew_text")
-            self._blocks.append(f"geo ${made} {{ default {token(chunk)}; }}")
+            made = self._known["ew_text", chunk] = self._name("ew_text", chunk)
+            self.blocks[made] = f"geo ${made} {{ default {token(chunk)}; }}"
         return self._known["ew_text", chunk]
 
-    def _name(self, stem: str) -> str:
+    def _name(self, stem: str, content: str) -> str:
+        if self.named_by_content:
+            return f"{stem}_{hashlib.blake2b(content.encode(), digest_size=8).hexdigest()}"
         count = self._counts[stem] = self._counts.get(stem, 0) + 1
         return stem if count == 1 else f"{stem}_{count}"
 

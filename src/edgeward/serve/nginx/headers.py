@@ -6,6 +6,7 @@ empty where its line does not match, or where a later line that does takes the f
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Final
 
 from edgeward.core.patterns import SPLAT, Pattern, compile_pattern, mentions
@@ -28,28 +29,32 @@ class _Line:
 
 @dataclass(slots=True)
 class _Group:
-    """Lines that set the field, of which at most one matches; and how many removals stood before it."""
+    """Lines that set the field, of which at most one matches; and how many removals stood before it.
+
+    at: lines by the literal segments that their patterns begin with. below: by every beginning of those.
+    """
 
     lines: list[_Line]
     removals: int
-    literals: set[str] = field(default_factory=set)
+    at: dict[tuple[str, ...], list[_Line]] = field(default_factory=dict)
+    below: dict[tuple[str, ...], list[_Line]] = field(default_factory=dict)
 
     def admits(self, line: _Line) -> bool:
-        """Whether none of the group's lines can match together with this one."""
-        literal = line.pattern.literal
-        if literal is not None and literal in self.literals:
-            return False
-        return all(
-            disjoint(line.pattern, other.pattern)
-            for other in self.lines
-            if literal is None or other.pattern.literal is None
-        )
+        """Whether none of the group's lines can match together with this one.
+
+        Only those whose beginning is the beginning of this one's, or the other way round, need a closer look.
+        """
+        head = _head(line.pattern)
+        near = [other for depth in range(len(head)) for other in self.at.get(head[:depth], ())]
+        return all(disjoint(line.pattern, other.pattern) for other in (*near, *self.below.get(head, ())))
 
     def add(self, line: _Line) -> None:
         """Take a line in."""
         self.lines.append(line)
-        if line.pattern.literal is not None:
-            self.literals.add(line.pattern.literal)
+        head = _head(line.pattern)
+        self.at.setdefault(head, []).append(line)
+        for depth in range(len(head) + 1):
+            self.below.setdefault(head[:depth], []).append(line)
 
 
 def field_names(manifest: Manifest) -> dict[str, str]:
@@ -67,6 +72,12 @@ def field_values(book: Book, manifest: Manifest, name: str, default: Value) -> l
     One value, empty where the field is not sent; several for Set-Cookie, each a field of its own. default: what the
     field holds where no line matches.
     """
+    return book.part(
+        ("headers", manifest.release, name, default), lambda own: _field_values(own, manifest, name, default)
+    )
+
+
+def _field_values(book: Book, manifest: Manifest, name: str, default: Value) -> list[Value]:
     lines = [
         _Line(compile_pattern(block.pattern), line.value)
         for block in manifest.headers
@@ -89,6 +100,10 @@ def line_regex(pattern: str, template: str | None) -> str:
     """Return the regex that a map holds for a line of a block."""
     compiled = compile_pattern(pattern)
     return f"^{full(compiled)[0] if template is None else _regex(_Line(compiled, template))[0]}$"
+
+
+def _head(pattern: Pattern) -> tuple[str, ...]:
+    return tuple(segment.text for segment in takewhile(lambda each: each.kind == "literal", pattern.segments))
 
 
 def _takes_all(line: _Line) -> bool:

@@ -20,6 +20,7 @@ from typing import Final
 from edgeward.errors import ConfigRejected, EngineMissing, ServeError
 from edgeward.serve.blobs import disk_error
 from edgeward.serve.engine import ServedView
+from edgeward.serve.nginx.book import Parts
 from edgeward.serve.nginx.folders import length, link_roots, machine_of, prepare, rotate, tail, write_config
 from edgeward.serve.nginx.installed import find_nginx
 from edgeward.serve.nginx.processes import Process, children_of, find_master, send, workers_of
@@ -56,6 +57,7 @@ class NginxEngine:
         self._settings = settings
         self._folder = settings.folder.absolute()
         self._machine: Machine | None = None
+        self._parts = Parts()
         self._generation = 0
         self._tried = 0
 
@@ -158,7 +160,8 @@ class NginxEngine:
         file = self._path(CONFIG + ".next")
         try:
             # Thousands of rules take seconds, in which the agent must go on saying that it is there.
-            text = await asyncio.to_thread(render, view, self._settings, self._machine, self._tried)
+            text = await asyncio.to_thread(render, view, self._settings, self._machine, self._tried, self._parts)
+            self._parts.tidy()
         except ValueError as error:
             raise ConfigRejected(f"the releases of {len(view.sites)} sites cannot be told to nginx: {error}") from error
         write_config(file, text)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ from edgeward.core.patterns import Pattern, compile_pattern, mentions
 from edgeward.core.rulebook import RuleClass
 from edgeward.core.rules import HeaderLine
 from edgeward.serve.engine import ServedSite, ServedView
-from edgeward.serve.nginx.book import Book, block
+from edgeward.serve.nginx.book import Book, Parts, block
 from edgeward.serve.nginx.candidates import found_files, mode_of, respelt_files, served_files
 from edgeward.serve.nginx.fields import dress, type_lines
 from edgeward.serve.nginx.hot import hot_locations, hot_of
@@ -49,9 +50,11 @@ def roots_folder(folder: Path, generation: int) -> Path:
     return folder / "roots" / str(generation)
 
 
-def render(view: ServedView, settings: NginxSettings, machine: Machine, generation: int) -> str:
-    """Return the configuration that serves the view."""
-    book = Book()
+def render(
+    view: ServedView, settings: NginxSettings, machine: Machine, generation: int, parts: Parts | None = None
+) -> str:
+    """Return the configuration that serves the view. parts: of earlier ones; they change nothing but the time."""
+    book = Book(parts or Parts())
     sites = sorted(view.sites, key=lambda site: site.manifest.settings.name)
     maps = site_maps(book, sites)
     plan = _plan(book, view.edge, sites, maps, settings=settings, generation=generation)
@@ -101,7 +104,11 @@ def _plan(
 
 
 def _rules(book: Book, sites: Sequence[ServedSite]) -> dict[RuleClass, Value]:
-    per_site = [(site, rule_maps(book, site.manifest)) for site in sites if site.manifest.redirects]
+    per_site = [
+        (site, book.part(("rules", site.manifest.release), partial(rule_maps, manifest=site.manifest)))
+        for site in sites
+        if site.manifest.redirects
+    ]
     made: dict[RuleClass, Value] = {}
     for name in CLASSES:
         chosen = [(site, maps[name]) for site, maps in per_site if name in maps]
@@ -112,7 +119,11 @@ def _rules(book: Book, sites: Sequence[ServedSite]) -> dict[RuleClass, Value]:
 
 
 def _varies(book: Book, sites: Sequence[ServedSite]) -> dict[str, Value]:
-    per_site = [(site, vary_maps(book, site.manifest)) for site in sites if site.manifest.redirects]
+    per_site = [
+        (site, book.part(("varies", site.manifest.release), partial(vary_maps, manifest=site.manifest)))
+        for site in sites
+        if site.manifest.redirects
+    ]
     made: dict[str, Value] = {}
     for name in ("Language", "Cookie"):
         chosen = [(site, maps[name]) for site, maps in per_site if name in maps]
