@@ -59,31 +59,57 @@ async def healthy(edge: EdgeProcess) -> bool:
     return (await edge.health())["problems"] == []
 
 
-async def test_an_agent_outlives_its_data_folder(
+async def test_an_edge_outlives_its_data_folder(
     tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
 ) -> None:
-    """Somebody deletes everything under a running edge: it goes on reporting, with what is wrong, and once it is
-    started again it fetches everything, on the address that the old nginx held. A record that was lost comes back.
+    """Somebody deletes everything under a running edge: it says so, fetches everything again and serves it, by itself;
+    until then no answer is a 404. A record that was lost comes back.
     """
     async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=2) as fleet, fleet.store() as store:
         await deployer.push(store, ONE)
         iad = fleet["iad"]
-        shutil.rmtree(iad.data, ignore_errors=True)
-
-        async def tells() -> bool:
-            found = (await fleet.statuses(store)).get("iad")
-            return found is not None and not found.ready and found.problems != ()
-
-        await eventually(tells, within=15)
         assert iad.process is not None
-        assert iad.process.returncode is None, iad.log
-        await iad.stop(signal.SIGKILL)
-        await store.edges.delete("iad")
-        await iad.start()
+        agent = iad.process.pid
+        shutil.rmtree(iad.data, ignore_errors=True)
+        statuses: set[int] = set()
+
+        async def serves_again() -> bool:
+            answer = await iad.get("/")
+            statuses.add(answer.status)
+            return answer.status == 200 and (iad.data / "edge.json").exists() and bool(trees(iad))
+
+        await eventually(serves_again, within=40, ignoring=(OSError, EOFError))
         await fleet.until_ready()
         assert await shows(iad, ONE)
+        await deployer.push(store, TWO)
+        assert await shows(iad, TWO)
+        assert 404 not in statuses
+        assert (iad.process.pid, iad.process.returncode) == (agent, None), iad.log
+        assert "is gone from this edge's disk" in iad.log
         await store.edges.delete("iad")
         await eventually(lambda: store.edges.get("iad"), within=15)
+
+
+def trees(edge: EdgeProcess) -> list[Path]:
+    return [path for path in (edge.data / "sites").glob("*/*/identity") if path.parent.name != "kept"]
+
+
+async def test_an_edge_outlives_its_trees(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """What trees share is deleted: the edge makes it anew out of its blobs, and answers no 404 meanwhile."""
+    async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=1) as fleet, fleet.store() as store:
+        await deployer.push(store, ONE)
+        edge = fleet.first
+        shutil.rmtree(next((edge.data / "sites").glob("*/folders")))
+        statuses: list[int] = []
+
+        async def serves_again() -> bool:
+            statuses.append((await edge.get("/")).status)
+            return "is gone from this edge's disk" in edge.log and statuses[-1] == 200
+
+        await eventually(serves_again, within=30, ignoring=(OSError, EOFError))
+        assert 404 not in statuses
 
 
 async def test_a_problem_with_the_health_file_ends_with_it(

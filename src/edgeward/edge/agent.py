@@ -62,6 +62,7 @@ class Agent:
         self._tainted: dict[str, frozenset[ReleaseKey]] = {}
         self._examined: dict[str, tuple[object, ...]] = {}
         self._unwanted: dict[ReleaseKey, int] = {}
+        self._incomplete: frozenset[ReleaseKey] = frozenset()
         self._settled = False
         self.behind: Mapping[str, str] = {}
         """Why each site that is behind its live pointer is."""
@@ -108,6 +109,11 @@ class Agent:
         if not self._compared:
             self._compared = True
             self._missed(self._holdings.live)
+        for site, release in await self._holdings.drop_lost():
+            _LOG.warning("release %s of site %s is gone from this edge's disk; it is staged again", release[:12], site)
+        if self._holdings.incomplete != self._incomplete:
+            await self._switching.refresh()
+            self._incomplete = self._holdings.incomplete
         await self._examine(desired)
         observed = self._observed()
         plan = decide(desired, observed, now=self._clock())

@@ -6,13 +6,14 @@ import logging
 import os
 import secrets
 import signal
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Final
 
 from edgeward.edge.access_log import RequestCount
 from edgeward.edge.agent import Agent
 from edgeward.edge.alerts import Alerts
+from edgeward.edge.clock import SteadyClock
 from edgeward.edge.conditions import Conditions
 from edgeward.edge.disk import EdgeDisk, write_durably
 from edgeward.edge.engines import access_log, chores, make_engine
@@ -37,12 +38,11 @@ _LOG = logging.getLogger("edgeward.edge")
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 10.0
 
+_now: Final = SteadyClock()
+"""One clock for all parts of the process: what one of them stamps, another compares."""
+
 Loop = Callable[[], Coroutine[None, None, None]]
 """A part of the edge that runs until it is cancelled."""
-
-
-def _now() -> int:
-    return int(time.time())
 
 
 async def run_edge(settings: EdgeSettings) -> None:
@@ -165,7 +165,8 @@ class _Edge:
             conditions=conditions,
             clock=_now,
         )
-        figures = Figures(report, self.view, scrub, requests=lambda: self.requests.by_status if self.requests else {})
+        count = self.requests
+        figures = Figures(report, self.view, scrub, requests=lambda: count.by_status if count else {}, clock=_now)
         loops = {
             "follow": lambda: self.view.follow(store),
             "agent": agent.run,
@@ -203,7 +204,9 @@ class _Edge:
         if (endpoint := settings.metrics) is not None:
             found["metrics"] = lambda: self._metrics(endpoint, figures)
         if settings.webhook is not None:
-            alerts = Alerts(settings.webhook, self.conditions, edge=settings.name, location=settings.location)
+            alerts = Alerts(
+                settings.webhook, self.conditions, edge=settings.name, location=settings.location, clock=_now
+            )
             found["alerts"] = alerts.run
         if self.requests is not None:
             found["requests"] = self.requests.run

@@ -88,14 +88,28 @@ class EdgeDisk:
         self._state = path / "edge.json"
         self._copy = path / "edge.json.copy"
         self._lock: int | None = None
-        try:
-            for folder in (path, self._sites, self._manifests, self.engine):
-                folder.mkdir(parents=True, exist_ok=True)
-            # nginx's workers run as another user: they need to pass through this folder, and no more.
-            path.chmod(path.stat().st_mode | 0o711)
-        except OSError as error:
-            raise _failed("make the data folder", path, error) from error
         self.blobs = BlobFolder(path / "blobs")
+        self.make_folders()
+
+    def make_folders(self) -> None:
+        """Make the folders that are not there: at the start, or because somebody deleted them. Raises DiskError."""
+        try:
+            for folder in (self.path, self._sites, self._manifests, self.engine):
+                folder.mkdir(parents=True, exist_ok=True)
+            self.scratch.mkdir(mode=0o700, exist_ok=True)
+            # nginx's workers run as another user: they need to pass through this folder, and no more.
+            self.path.chmod(self.path.stat().st_mode | 0o711)
+        except OSError as error:
+            raise _failed("make the data folder", self.path, error) from error
+        self.blobs.make_folders()
+        if self._lock is not None and not (self.path / "lock").exists():
+            self.unlock()
+            self.lock()
+
+    def is_whole(self) -> bool:
+        """Whether everything is there that is there as long as an agent runs."""
+        always = (self._sites, self._manifests, self.engine, self.scratch, self.blobs.path, self.path / "lock")
+        return all(path.exists() for path in always)
 
     def lock(self) -> None:
         """Keep every other agent out until `unlock` or the end of this process. Raises DiskError if one is there."""

@@ -11,18 +11,17 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from edgeward.core.assets import is_immutable
 from edgeward.core.digest import Digest
 from edgeward.core.fleet import PurgeOrder, SiteStatus
 from edgeward.core.plan import ReleaseKey
 from edgeward.core.release import Entry, Manifest, pack_manifest
+from edgeward.edge import repair
 from edgeward.edge.disk import EdgeDisk, EdgeState, ServedRelease
 from edgeward.edge.threads import to_the_end
 from edgeward.errors import EdgewardError, SchemaError
 from edgeward.serve import tree
-from edgeward.serve.blobs import is_untouched
 from edgeward.serve.engine import ServedSite, ServedView
 from edgeward.serve.kept import KeptAsset
 
@@ -120,6 +119,11 @@ class Holdings:
         """The release that is served, by site."""
         return {site: served.release for site, served in self.state.sites.items()}
 
+    @property
+    def incomplete(self) -> frozenset[ReleaseKey]:
+        """Releases that are served, and whose trees are gone from the disk."""
+        return frozenset(self.live.items()) - self.staged.keys()
+
     def manifest_of(self, site: str) -> Manifest | None:
         """Return the manifest of the release that is served for a site, None if none is."""
         return self._manifests.get(site)
@@ -136,7 +140,12 @@ class Holdings:
             if site not in self._prepared:
                 self.disk.prepare_site(site)
                 self._prepared.add(site)
-            sites.append(ServedSite(manifest, self.disk.tree((site, release)), self.disk.kept(site).path))
+            folder = self.disk.tree((site, release))
+            if (site, release) not in self.staged:
+                # Nothing is at that path, so that nginx answers 500, and what it remembers not to have found there is
+                # of no harm when the tree is back.
+                folder = folder.with_name(f"{release}.lost")
+            sites.append(ServedSite(manifest, folder, self.disk.kept(site).path))
         return ServedView(self._edge, tuple(sites))
 
     def note_served(self, view: ServedView, because_left: Mapping[str, Digest]) -> None:
@@ -193,6 +202,19 @@ class Holdings:
                     self.staged[key] = manifest.settings.hostnames
                     self._fresh[key] = manifest
         await self.keep(key[0])
+
+    async def drop_lost(self) -> tuple[ReleaseKey, ...]:
+        """Make the folders again that somebody deleted; return the releases that are no longer staged because of it."""
+        if not self.disk.is_whole():
+            self.disk.make_folders()
+            self._prepared.clear()
+            self._save(self.state)
+        lost = tuple(key for key in self.staged if not tree.is_there(self.disk.tree(key)))
+        for key in lost:
+            del self.staged[key]
+            async with self.writing:
+                await to_the_end(tree.unstage, self.disk.tree(key))
+        return lost
 
     async def unstage(self, key: ReleaseKey) -> None:
         """Take the trees of a release away. Its manifest and blobs stay for `sweep` to judge."""
@@ -267,21 +289,7 @@ class Holdings:
         if not digests:
             return 0
         async with self.writing:
-            return await to_the_end(self._mend, digests)
-
-    def _mend(self, digests: frozenset[Digest]) -> int:
-        count = 0
-        for key in list(self.staged):
-            count += tree.mend(self.disk.manifest(key[1]), self.disk.blobs, self.disk.tree(key), digests)
-        for site in self.disk.sites():
-            folder = self.disk.kept(site)
-            for asset in folder.assets().values():
-                for name, variant in tree.placements(asset.entry):
-                    if variant.digest in digests:
-                        target = Path(f"{folder.path}/{name}{asset.entry.path}")
-                        tree.place(self.disk.blobs, variant, asset.entry.modified, target)
-                        count += 1
-        return count
+            return await to_the_end(repair.mend, self.disk, list(self.staged), digests)
 
     async def restore(self, key: ReleaseKey) -> tuple[int, Mapping[Digest, int]]:
         """Put back files of a staged tree that are missing or were written to.
@@ -289,21 +297,7 @@ class Holdings:
         Returns how many, and the blobs (with sizes) that must be fetched again for the rest. Raises DiskError.
         """
         async with self.writing:
-            return await to_the_end(self._restore, key) if key in self.staged else (0, {})
-
-    def _restore(self, key: ReleaseKey) -> tuple[int, dict[Digest, int]]:
-        count, unsound, root = 0, dict[Digest, int](), self.disk.tree(key)
-        for entry in self.disk.manifest(key[1]).entries:
-            for folder, variant in tree.placements(entry):
-                target = Path(f"{root}/{folder}{entry.path}")
-                if is_untouched(target, entry.modified, variant.size):
-                    continue
-                if self.disk.blobs.untouched(variant.digest, entry.modified, variant.size):
-                    tree.place(self.disk.blobs, variant, entry.modified, target)
-                    count += 1
-                else:
-                    unsound[variant.digest] = variant.size
-        return count, unsound
+            return await to_the_end(repair.restore, self.disk, key) if key in self.staged else (0, {})
 
     async def rescue_manifest(self, key: ReleaseKey) -> None:
         """Put back the manifest of a staged release that cannot be read any more, if it is in memory.

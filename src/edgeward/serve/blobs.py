@@ -31,10 +31,14 @@ class BlobFolder:
         # Staging asks for every variant of a release: paths as text cost a tenth of what Path objects do.
         self._blob_root = str(path)
         self._inode_root = str(self._inodes)
+        self.make_folders()
+
+    def make_folders(self) -> None:
+        """Make the folders that are not there. Raises DiskError."""
         try:
             self._inodes.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise disk_error("make the blob folder", path, error) from error
+            raise disk_error("make the blob folder", self.path, error) from error
 
     def file(self, digest: Digest) -> Path:
         """Return where the blob is, or would be."""

@@ -75,6 +75,11 @@ def stage(manifest: Manifest, blobs: BlobFolder, root: Path) -> None:
         raise disk_error("stage a release at", root, error) from error
 
 
+def is_there(root: Path) -> bool:
+    """Whether the tree is there, with its first shared folders: files below may be missing all the same."""
+    return all((root / name).is_dir() for name in FOLDERS)
+
+
 def _layout(manifest: Manifest) -> dict[str, _Folder]:
     """Return the four folders of a tree with all that is to be in them."""
     tops = {name: _Folder() for name in FOLDERS}

@@ -113,8 +113,8 @@ class NginxEngine:
 
     @property
     def running(self) -> bool:
-        """Whether the master process is there."""
-        return self._master() is not None
+        """Whether the master process is there, and can be asked: somebody may have deleted its folder."""
+        return self._master() is not None and self._path(CONTROL).exists()
 
     async def healthy(self) -> bool:
         """Whether nginx answers on its control socket within a second."""
