@@ -13,7 +13,7 @@ from urllib.parse import quote
 from edgeward.core.coverage import never_matching
 from edgeward.core.hostnames import parse_hostname
 from edgeward.core.lines import SPACE, Findings, read_lines, words
-from edgeward.core.loops import certain_loops
+from edgeward.core.loops import find_loops
 from edgeward.core.paths import decode_path
 from edgeward.core.patterns import SPLAT, compile_pattern, mentions, split_origin
 from edgeward.core.rules import REDIRECT_STATUSES, RULE_STATUSES, Condition, RedirectRule
@@ -47,17 +47,19 @@ def parse_redirects(
     hostnames: tuple[str, ...],
     file: str = "_redirects",
 ) -> tuple[tuple[RedirectRule, ...], tuple[Problem, ...]]:
-    """Return the rules of a `_redirects` file in file order, and warnings (rules that can never match, duplicates).
+    """Return the rules of a `_redirects` file in file order, and warnings: rules that can never match, duplicates,
+    rules that were not followed far enough to know of a loop.
 
     hostnames: those of the site, canonical one first. Raises InputError with every problem of the file, loops that are
     certain whatever files the site has among them; those that depend on files are found by `check.check_release`.
     """
     read = read_redirects(data, hostnames=hostnames, file=file)
     idle = {problem.line for problem in read.warnings}
-    for line, message in certain_loops(read.rules, hostnames, idle=idle):
+    loops = find_loops(read.rules, hostnames, idle=idle)
+    for line, message in loops.certain:
         read.findings.add(line, message)
     read.findings.raise_if_any()
-    return read.rules, read.warnings
+    return read.rules, (*read.warnings, *(Problem(file, line, message) for line, message in loops.given_up))
 
 
 @dataclass(frozen=True, slots=True)

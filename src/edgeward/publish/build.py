@@ -14,7 +14,7 @@ from edgeward.core.assets import is_immutable
 from edgeward.core.check import RULES_FILE, check_path, check_paths, check_release
 from edgeward.core.digest import Digest
 from edgeward.core.headers import parse_headers
-from edgeward.core.loops import certain_loops
+from edgeward.core.loops import find_loops
 from edgeward.core.media_types import media_type
 from edgeward.core.redirects import read_redirects
 from edgeward.core.release import Entry, Manifest, Variant
@@ -112,7 +112,7 @@ def draft(
         problems.extend(report.errors)
         warnings.extend(report.warnings)
     elif hostnames is not None:
-        problems.extend(Problem(RULES_FILE, *loop) for loop in certain_loops(redirects, hostnames))
+        problems.extend(Problem(RULES_FILE, *loop) for loop in find_loops(redirects, hostnames).certain)
     problems.extend(misfits(preliminary))
     problems.extend(_root_problems(found, allow_no_index=allow_no_index))
     if strict:
