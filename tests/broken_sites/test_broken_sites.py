@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from broken_sites import broken_rules
 from broken_sites.broken import CASES, LONG, Broken
+from broken_sites.broken_settings import SETTINGS, BrokenSettings
 from edgeward.core.deployers import Deployer, Deployers
 from edgeward.core.digest import digest_of
 from edgeward.core.fleet import PurgeOrder
@@ -27,6 +28,7 @@ from edgeward.publish.progress import Event, Started
 from edgeward.publish.push import push
 from edgeward.store.connection import Store
 from fleet import Answer, Fleet, running_fleet
+from program import Program
 from publishing import options, write_site
 
 GOOD = {"index.html": "<h1>Good</h1>", "about.html": "<p>About</p>" * 50}
@@ -98,6 +100,25 @@ async def test_a_broken_site_is_refused_with_these_words(serving, tmp_path, monk
         found += [str(problem) for problem in caught.value.problems]
     words = {"{folder}": str(folder), "{long}": LONG, "{name}": "n" * 241, "{size}": str(total(folder))}
     assert found == [filled(line, words) for line in broken.says]
+    assert await served(serving) == before
+
+
+@pytest.mark.parametrize("broken", SETTINGS, ids=[case.name.replace(" ", "_") for case in SETTINGS])
+async def test_broken_settings_are_told_with_all_else_that_is_wrong(serving, tmp_path, broken: BrokenSettings) -> None:
+    """The program says exactly this, in one report, whatever of edgeward.toml can be read; nothing changes."""
+    folder = write_site(tmp_path / "site", {**GOOD, **broken.files, "edgeward.toml": broken.toml})
+    before, remembered = await served(serving), await stored(serving.store)
+    edgeward = Program(tmp_path)
+    ran = await asyncio.to_thread(
+        edgeward, "push", folder, cwd=tmp_path, EDGEWARD_STORE=serving.store.jetstream.link.address.url
+    )
+    assert (ran.code, ran.out) == (2, "")
+    head, *lines = ran.err.splitlines()
+    count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''}"
+    assert head in {f"error: {folder} cannot be published: {count}", f"error: site/edgeward.toml has {count}"}
+    words = {"{folder}": str(folder), "{file}": "site/edgeward.toml"}
+    assert lines == [f"  {filled(line, words)}" for line in broken.says]
+    assert await stored(serving.store) == remembered
     assert await served(serving) == before
 
 

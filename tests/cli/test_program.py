@@ -9,7 +9,7 @@ from edgeward.cli.main import run_command
 
 COMMANDS = [
     ["init"], ["preview"], ["push"], ["releases"], ["rollback"], ["purge"], ["verify"], ["status"], ["demo"],
-    ["fleets"], ["fleets", "add"], ["fleets", "rm"], ["site"], ["site", "list"], ["site", "rm"],
+    ["events"], ["fleets"], ["fleets", "add"], ["fleets", "rm"], ["site"], ["site", "list"], ["site", "rm"],
     ["edge"], ["edge", "run"], ["edge", "list"],
 ]  # fmt: skip
 

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from edgeward.cli import tables
+from edgeward.cli.figures import moment
 from edgeward.cli.grid import Grid
 from edgeward.core.digest import digest_of
 from edgeward.core.fleet import EdgeStatus, SiteStatus
@@ -25,6 +26,7 @@ from edgeward.publish.values import (
     SiteReleases,
     VerifyReport,
 )
+from edgeward.store.events import Event
 
 NOW = 1_800_000_000
 ONE, TWO = digest_of(b"1"), digest_of(b"2")
@@ -45,6 +47,14 @@ def edge(name: str, *, live=ONE, ready=True, problems=(), drained=False, reporti
     )  # fmt: skip
     current = reporting and ready and live == ONE
     return EdgeLine(name, name[:3].upper(), ("203.0.113.1",), drained, status if reporting else None, current)
+
+
+def test_an_event_is_a_line_with_nothing_cut_off_and_control_characters_visible() -> None:
+    """Time, kind, what happened, and by whom."""
+    found = [Event("push", NOW, "ada", f"site {LONG} is live: a\x1b[31m"), Event("undrain", NOW, LONG, "edge fra")]
+    first, second = (line.plain for line in tables.events(found))
+    assert first == f"{moment(NOW)}  push     site {LONG} is live: a\\x1b[31m  by ada"
+    assert second == f"{moment(NOW)}  undrain  edge fra  by {LONG}"
 
 
 SITE = SiteLine("www", ("www.example.test", "example.test"), ONE, NOW - 60, "ada@laptop", 1065, 67_100_000, 2, 3)

@@ -11,7 +11,8 @@ from edgeward.core.check import _may_be_entry, check_release
 from edgeward.core.coverage import never_matching
 from edgeward.core.digest import digest_of
 from edgeward.core.exchange import Request
-from edgeward.core.loops import _follow, _search
+from edgeward.core.loops import _follow, _search, find_loops
+from edgeward.core.redirects import read_redirects
 from edgeward.core.release import Entry, Manifest, Variant
 from edgeward.core.resolve import resolve
 from edgeward.core.rulebook import Asked, compile_rules
@@ -185,6 +186,97 @@ def test_plain_loops_are_found(found):
     view = viewed(manifest)
     for path in ("/a", "/b", "/c", "/d", "/a/b", "/b/a", "/c/d/e"):
         assert hops(view, HOSTS[0], path, "") < ENDLESS, (path, found)
+
+
+def searched(lines):
+    """What a search finds in these lines, where nothing else answers."""
+    read = read_redirects("\n".join(lines).encode(), hostnames=HOSTS)
+    assert not read.findings.problems
+    return find_loops(read.rules, HOSTS, alias_mode="serve", may_be_entry=lambda tokens, slash: False)
+
+
+MANY = 10_000
+TO_AND_FRO = {
+    "plain": ("/a{n} /b{n}", "/b{n} /a{n}"),
+    "deep": ("/x/y/z/:v/a{n} /b{n}/y/z/:v/a", "/b{n}/y/z/:v/a /x/y/z/:v/a{n}"),
+    "placeholders": ("/a{n}/:x /b{n}/:x", "/b{n}/:y /a{n}/:y 302"),
+    "splats": ("/a{n}/* /b{n}/:splat", "/b{n}/* /a{n}/:splat"),
+    "forced": ("/a{n}/* /b{n}/:splat 301!", "/b{n}/* /a{n}/:splat 301!"),
+    "hosts": (
+        "https://example.com/a{n}/* https://www.example.com/b{n}/:splat",
+        "https://www.example.com/b{n}/* https://example.com/a{n}/:splat",
+    ),
+    "languages": ("/p{n} /de/p{n} 302 Language=de", "/de/p{n} /p{n} 302 Language=de"),
+    "parameters of one page": ("/page id=a{n} /page?id=b{n}", "/page id=b{n} /page?id=a{n}"),
+    "two parameters": ("/page id=a{n} lang=de /page?lang=de&id=b{n}", "/page id=b{n} lang=de /page?lang=de&id=a{n}"),
+}
+
+
+@pytest.mark.parametrize("name", TO_AND_FRO)
+def test_thousands_of_loops_of_the_usual_forms_are_all_found(name):
+    """5,000 pairs of rules: 5,000 loops, and nothing is given up."""
+    found = searched([line.format(n=number) for number in range(MANY // 2) for line in TO_AND_FRO[name]])
+    assert (len(found.certain), found.given_up) == (MANY // 2, ())
+
+
+@pytest.mark.parametrize(
+    "rule", ["/r{n} /r{m}", "/r{n}/* /r{m}/:splat", "/x/:v/r{n} /x/:v/r{m}", "/page id={n} /page?id={m}"]
+)
+def test_a_loop_of_ten_thousand_rules_is_found(rule):
+    """It is reported once, at its first line."""
+    found = searched([rule.format(n=number, m=(number + 1) % MANY) for number in range(MANY)])
+    sentence = "a loop: redirects for ever from line 1 to line 2 to line 3 and on through 10,000 rules"
+    assert (found.certain, found.given_up) == (((1, sentence),), ())
+
+
+def test_many_rules_that_another_rule_may_lead_to_cost_no_more_than_one():
+    """Thousands of rules below one folder, with thousands that lead into it by a placeholder or with a query."""
+    half = MANY // 2
+    folder = [f"/new/{number} /x{number}" for number in range(half)]
+    for rule in ("/o{n}/:id /new/:id?from={n}", "/o{n}/* /new/:splat?from={n}", "/o{n} from=:f /new/{n}?id=:f"):
+        found = searched([*(rule.format(n=number) for number in range(half)), *folder])
+        assert found == searched([])
+
+
+def copying(count):
+    """Rules each of which copies what the next one works off: after a few, longer than anybody would wait."""
+    return [*(f"/a{n}/* /a{n - 1}/a{n - 1}/:splat" for n in range(1, count + 1)), "/a0/* /:splat"]
+
+
+def test_a_rule_that_leads_too_far_is_named_and_hides_no_other_loop():
+    """What is not found out is said, with the line of the rule; the loops of the other rules are found."""
+    found = searched([*copying(8), "/y /z", "/z /y"])
+    assert [line for line, _ in found.certain] == [10]
+    assert found.given_up == (
+        (8, "what it leads to was not found out in 250,000 steps; a loop that it leads into is not reported"),
+    )
+
+
+@pytest.mark.parametrize(
+    "lines", [["/* /a/:splat 301", "/ /a 301!"], ["/ /a 301!", "/* /a/:splat 301"]], ids=["first", "later"]
+)
+def test_what_leads_to_a_loop_that_is_known_is_found_out(lines):
+    """However long its own way there is, before or after the loop was found."""
+    found = searched(lines)
+    assert [line for line, _ in found.certain] == [lines.index("/* /a/:splat 301") + 1]
+    assert found.given_up == ()
+
+
+def test_where_the_search_ends_is_said():
+    """Many such rules end the whole search; the line from which on nothing was searched is named."""
+    *given_up, (line, sentence) = searched([*copying(30), "/y /z", "/z /y"]).given_up
+    assert [line for line, _ in given_up] == list(range(given_up[0][0], line))
+    assert sentence == (
+        "the search for loops ended here after 1,000,000 steps; loops on this line and below are not reported"
+    )
+
+
+def test_a_search_that_was_given_up_is_a_warning_of_the_release():
+    """Whoever pushes reads it, and a strict push is refused for it."""
+    read = read_redirects("\n".join(copying(8)).encode(), hostnames=HOSTS)
+    report = check_release(Manifest(SiteSettings("s", HOSTS), entries([]), read.rules))
+    assert [(problem.file, problem.line) for problem in report.warnings] == [("_redirects", 8)]
+    assert report.errors == ()
 
 
 @given(rules(), REQUESTS)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeward.core.site import ProjectFile, SiteSettings
-from edgeward.core.site_file import check_hsts, parse_project_file
+from edgeward.core.site_file import check_hsts, parse_project_file, read_project
 from edgeward.errors import InputError
 
 EXAMPLE = """
@@ -275,3 +275,23 @@ def refuse_or_parse(text):
         lines = [problem.line for problem in error.problems] or [-1]
     newline = b"\n" if isinstance(text, bytes) else "\n"
     assert all(0 <= line <= text.count(newline) + 1 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "unread"),
+    [
+        (PLAIN, set()),
+        (PLAIN + "spa = 1\nclean_urls = false\n", {"spa"}),
+        (PLAIN + "clean_url = false\n", {"clean_url", "clean_urls"}),
+        ('[site]\nname = "blog"\n', {"hostnames", "site"}),
+        ('fleet = "home"\n[site]\n# build = "public"\nspa = yes\n', {"name", "hostnames", "fleet", "site", "spa"}),
+        ('build = "public"\n', {"build", "name", "hostnames"}),
+    ],
+    ids=["nothing", "a wrong value", "a misspelt key", "a missing key", "not TOML", "no table"],
+)
+def test_what_could_not_be_read_is_named(text, unread):
+    """The other settings are what the file says, or the default where it says nothing."""
+    read = read_project(text)
+    assert read.unread == unread
+    assert bool(read.problems) == bool(unread)
+    assert read.project.site.clean_urls == ("clean_urls = false" not in text)

@@ -31,3 +31,11 @@ async def test_a_drained_edge_serves_on_and_no_push_waits_for_it(fleet, ask, tmp
 
     await eventually(forgotten, within=20, every=0.5, what="the last report of iad to expire")
     assert "iad" not in (await ask("edge", "list")).out
+    shown = json.loads((await ask("events", "--json")).out)
+    assert [event["text"] for event in shown if event["kind"] in {"drain", "undrain", "forget"}] == [
+        "edge iad is drained",
+        "edge iad is no longer drained",
+        "edge iad is forgotten",
+    ]
+    of_the_site = (await ask("events", "--site", "www", "--since", "1h")).out.splitlines()
+    assert [line.split()[2] for line in of_the_site] == ["push", "push"]

@@ -1,8 +1,11 @@
 """Events: what happened, for people."""
 
+import time
+
 from edgeward.store.connection import Store
 from edgeward.store.events import Event
 from edgeward.store.layout import event_subject
+from edgeward.store.link import DEADLINE
 
 
 async def test_the_newest_events_come_back_oldest_first(store: Store):
@@ -13,6 +16,19 @@ async def test_the_newest_events_come_back_oldest_first(store: Store):
     found = await store.events.recent(3)
     assert [event.text for event in found] == ["push 2", "push 3", "push 4"]
     assert found[0] == Event("push", 1002, "ada", "push 2", {"site": "docs"})
+
+
+async def test_events_since_a_time_are_those_stored_since_then(store: Store):
+    """By the server's clock, to the second; a time after the newest gives none, at once."""
+    assert await store.events.since(0) == []
+    await store.events.record(Event("push", 1, "ada", "one"))
+    stored = int(time.time())
+    await store.events.record(Event("purge", 2, "ada", "two"))
+    assert [event.text for event in await store.events.since(0)] == ["one", "two"]
+    assert [event.text for event in await store.events.since(stored - 1)] == ["one", "two"]
+    began = time.monotonic()
+    assert await store.events.since(stored + 60) == []
+    assert time.monotonic() - began < DEADLINE
 
 
 async def test_an_event_of_an_unknown_schema_is_left_out(store: Store):

@@ -9,6 +9,7 @@ import typer
 
 from edgeward.cli import tables, views
 from edgeward.cli.options import FleetOption, JsonOption
+from edgeward.cli.progress import progress_view
 from edgeward.cli.running import end_with
 from edgeward.cli.session import with_store
 from edgeward.cli.shape import Command, Group, examples
@@ -68,7 +69,8 @@ def drain(edge: EdgeArgument, *, fleet: FleetOption = None, as_json: JsonOption 
     """Take an edge out: it goes on serving and following, but no push waits for it."""
     from edgeward.publish.edges import set_drained
 
-    record = with_store(lambda store: set_drained(store, edge, drained=True), fleet=fleet)
+    with progress_view(quiet=True) as progress:
+        record = with_store(lambda store: set_drained(store, edge, drained=True, progress=progress), fleet=fleet)
     if as_json:
         views.show_json(record)
     else:
@@ -80,7 +82,8 @@ def undrain(edge: EdgeArgument, *, fleet: FleetOption = None, as_json: JsonOptio
     """Take a drained edge in again."""
     from edgeward.publish.edges import set_drained
 
-    record = with_store(lambda store: set_drained(store, edge, drained=False), fleet=fleet)
+    with progress_view(quiet=True) as progress:
+        record = with_store(lambda store: set_drained(store, edge, drained=False, progress=progress), fleet=fleet)
     if as_json:
         views.show_json(record)
     else:
@@ -92,5 +95,6 @@ def rm(edge: EdgeArgument, *, fleet: FleetOption = None) -> None:
     """Forget an edge that is gone for good. One that reports is not forgotten."""
     from edgeward.publish.edges import forget_edge
 
-    record = with_store(lambda store: forget_edge(store, edge), fleet=fleet)
+    with progress_view(quiet=True) as progress:
+        record = with_store(lambda store: forget_edge(store, edge, progress=progress), fleet=fleet)
     views.talk(f"edge {record.name} ({record.location}) is forgotten")

@@ -13,7 +13,7 @@ from typer.exceptions import TyperException
 
 from edgeward import __version__
 from edgeward.cli import demo as demo_command
-from edgeward.cli import edge, exits, fleets, init, preview, purge, push, releases, site, status, verify, views
+from edgeward.cli import edge, events, exits, fleets, init, preview, purge, push, releases, site, status, verify, views
 from edgeward.cli.running import Stopped
 from edgeward.cli.shape import Group
 from edgeward.errors import EdgewardError
@@ -57,6 +57,7 @@ purge.register(app, panel=_WRITING)
 verify.register(app, panel=_WRITING)
 site.register(app, panel=_WRITING)
 status.register(app, panel=_WATCHING)
+events.register(app, panel=_WATCHING)
 fleets.register(app, panel=_WATCHING)
 edge.register(app, panel=_RUNNING)
 demo_command.register(app, panel=_RUNNING)

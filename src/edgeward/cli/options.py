@@ -9,7 +9,7 @@ import typer
 from edgeward.cli.fleets_file import fleets_path, read_fleets
 from edgeward.errors import EdgewardError
 
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smh]?)\Z")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)\Z")
 
 
 def _fleet_names(incomplete: str) -> list[str]:
@@ -19,7 +19,8 @@ def _fleet_names(incomplete: str) -> list[str]:
         return []
 
 
-def _site_names(incomplete: str) -> list[str]:
+def complete_site(incomplete: str) -> list[str]:
+    """Return the fleet's sites that begin so, for the shell."""
     from edgeward.cli.session import site_names
 
     return [name for name in site_names() if name.startswith(incomplete)]
@@ -34,7 +35,7 @@ FleetOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the value as JSON.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but warnings and the result.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-SiteArgument = Annotated[str, typer.Argument(metavar="SITE", help="Name of the site.", autocompletion=_site_names)]
+SiteArgument = Annotated[str, typer.Argument(metavar="SITE", help="Name of the site.", autocompletion=complete_site)]
 FolderArgument = Annotated[
     Path | None,
     typer.Argument(
@@ -46,13 +47,13 @@ FolderArgument = Annotated[
 
 
 def duration(text: str | float) -> float:
-    """Return seconds from "60", "60s", "1.5m" or "1h"; a number (the default) stays. Raises typer.BadParameter."""
+    """Return seconds from "60", "60s", "1.5m", "1h" or "7d"; a float (the default) stays. Raises BadParameter."""
     if isinstance(text, float):
         return text
     match = _DURATION.match(text)
     if not match:
-        raise typer.BadParameter(f"{text!r} is not a duration such as 60s, 5m or 1h")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+        raise typer.BadParameter(f"{text!r} is not a duration such as 60s, 5m, 1h or 7d")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}[match[2]]
 
 
 WaitOption = Annotated[

@@ -1,12 +1,14 @@
 """From a folder on the command line to a site: the nearest `edgeward.toml`, the folder to publish, the settings."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeward.core.site import ProjectFile, SiteSettings
-from edgeward.core.site_file import parse_project_file
-from edgeward.errors import DiskError, EdgewardError, InputError
+from edgeward.core.lines import Findings
+from edgeward.core.site import SiteSettings
+from edgeward.core.site_file import ReadProject, parse_project_file, read_project
+from edgeward.errors import DiskError, EdgewardError, InputError, Problem
 
 PROJECT_FILE = "edgeward.toml"
 
@@ -30,20 +32,33 @@ hostnames = [{hostnames}]  # the first is canonical; the others redirect to it
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A site to publish. folder: what is published. fleet: the one that edgeward.toml names. file: edgeward.toml."""
+    """A site to publish. folder: what is published. fleet: the one that edgeward.toml names. file: edgeward.toml.
+
+    problems: all that is wrong with edgeward.toml; unread: keys in whose place `settings` has a default therefore.
+    """
 
     folder: Path
     settings: SiteSettings
     fleet: str | None = None
     file: Path | None = None
+    problems: tuple[Problem, ...] = ()
+    unread: frozenset[str] = frozenset()
 
 
 def load_project(folder: Path | None, *, name: str | None = None, hostnames: tuple[str, ...] = ()) -> Project:
+    """Return what `find_project` does, of a file without problems. Raises InputError (all problems), DiskError."""
+    project = find_project(folder, name=name, hostnames=hostnames)
+    if project.file is not None:
+        _raise_if_any(project.file, project.problems)
+    return project
+
+
+def find_project(folder: Path | None, *, name: str | None = None, hostnames: tuple[str, ...] = ()) -> Project:
     """Return the site that `folder` is, or is a part of; None: the one of the current folder.
 
     The project file is the nearest `edgeward.toml` at or above `folder`. A folder that has one itself is published from
     its `build`. name, hostnames: replace what the file says; together they make a file unnecessary.
-    Raises InputError (all problems), DiskError.
+    Raises InputError (all problems of the file too, if the folder is not known), DiskError.
     """
     start = folder if folder is not None else Path()
     if not start.is_dir():
@@ -55,16 +70,22 @@ def load_project(folder: Path | None, *, name: str | None = None, hostnames: tup
             hint = "edgeward init, or give --name and --hostname"
             raise InputError(f"there is no {PROJECT_FILE} in {start.resolve()} or above it", hint=hint)
         return Project(start, _checked(name, hostnames))
-    said = read_project_file(file)
+    read = _read(file)
+    said, unread = read.project, read.unread
     settings = said.site
     if name is not None or hostnames:
-        replacement = _checked(name or settings.name, hostnames or settings.hostnames)
-        settings = _renamed(settings, replacement)
+        settings = _renamed(settings, _checked(name or settings.name, hostnames or settings.hostnames))
+        unread -= {key for key, given in (("name", name), ("hostnames", hostnames)) if given}
     whole = file.parent == start.resolve() or folder is None
+    if whole and "build" in unread:
+        _raise_if_any(file, read.problems)
     published = file.parent / (said.build or "") if whole else start
     if not published.is_dir():
-        raise InputError(f"the folder to publish, {published}, does not exist", hint=f"build the site, or see {file}")
-    return Project(published, settings, said.fleet, file)
+        missing = f"the folder to publish, {published}, does not exist"
+        if read.problems:
+            _raise_if_any(file, (*read.problems, Problem("", 0, missing)))
+        raise InputError(missing, hint=f"build the site, or see {file}")
+    return Project(published, settings, said.fleet, file, read.problems, unread)
 
 
 def preview_project(folder: Path) -> Project:
@@ -72,15 +93,15 @@ def preview_project(folder: Path) -> Project:
     return load_project(folder, name=slug(folder.resolve().name), hostnames=("localhost",))
 
 
-def read_project_file(file: Path) -> ProjectFile:
-    """Return what an `edgeward.toml` says. Raises InputError (all problems), DiskError."""
+def _read(file: Path) -> ReadProject:
     try:
-        text = file.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not UTF-8 text") from error
+        return read_project(file.read_bytes(), file=_shown(file))
     except OSError as error:
         raise DiskError(f"{file} cannot be read: {error.strerror}", path=str(file)) from error
-    return parse_project_file(text, file=_shown(file))
+
+
+def _raise_if_any(file: Path, problems: Sequence[Problem]) -> None:
+    Findings(_shown(file), list(problems)).raise_if_any()
 
 
 def fleet_here() -> str | None:
@@ -89,7 +110,7 @@ def fleet_here() -> str | None:
     if file is None:
         return None
     try:
-        return read_project_file(file).fleet
+        return _read(file).project.fleet
     except EdgewardError:
         return None
 

@@ -14,7 +14,7 @@ from edgeward.cli.options import (
     WaitOption,
 )
 from edgeward.cli.progress import progress_view
-from edgeward.cli.project import load_project
+from edgeward.cli.project import find_project
 from edgeward.cli.session import with_store
 from edgeward.cli.shape import Command, examples
 
@@ -82,10 +82,11 @@ def push(
 
     Edges that do not report or are drained are not waited for. A push of what is live already changes nothing.
     """
+    from edgeward.publish.build import everything_wrong
     from edgeward.publish.push import push as publish
     from edgeward.publish.values import PushOptions, Waiting
 
-    project = load_project(folder, name=name, hostnames=tuple(hostname or ()))
+    project = find_project(folder, name=name, hostnames=tuple(hostname or ()))
     options = PushOptions(
         folder=project.folder,
         settings=project.settings,
@@ -98,6 +99,8 @@ def push(
         allow_purged=allow_purged,
         jobs=jobs,
     )
+    if project.problems:
+        raise everything_wrong(options, project.problems, project.unread)
     with progress_view(quiet=quiet) as progress:
         result = with_store(lambda store: publish(options, store, progress), fleet=fleet, in_project=project.fleet)
     for problem in result.warnings:

@@ -22,6 +22,7 @@ from edgeward.publish.values import (
     SiteReleases,
     VerifyReport,
 )
+from edgeward.store.events import Event
 
 MOST_COLUMNS = 4
 """A table has a column for each edge up to so many edges."""
@@ -193,6 +194,18 @@ def moves(value: SiteReleases, *, now: int) -> Grid:
     for line in value.moves:
         table.add_row(line.move, short(line.release), moment(line.at), span(now - line.at), visible(line.by))
     return table
+
+
+def events(found: Sequence[Event]) -> list[Text]:
+    """What happened in the fleet, a line each; nothing of a line is cut off."""
+    width = max((len(visible(event.kind)) for event in found), default=0)
+    return [
+        Text.assemble(
+            f"{moment(event.at)}  {visible(event.kind):<{width}}  {visible(event.text)}  ",
+            (f"by {visible(event.by)}", FAINT),
+        )
+        for event in found
+    ]
 
 
 def push_result(result: PushResult, *, verbose: bool) -> list[RenderableType]:

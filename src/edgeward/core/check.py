@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from edgeward.core.loops import certain_loops
+from edgeward.core.loops import find_loops
 from edgeward.core.paths import CONTROL, MAX_PATH_BYTES, MAX_SEGMENT_BYTES, decode_path, is_entry_path
 from edgeward.core.patterns import compile_pattern, mentions
 from edgeward.core.release import Entry, Manifest
@@ -38,18 +38,19 @@ def check_release(manifest: Manifest, *, file: str = RULES_FILE) -> Report:
     by_path = manifest.by_path
     errors = [Problem(_shown(path), 0, message) for path, message in _clashes(manifest.settings, by_path)]
     paths = [entry.path for entry in manifest.entries]
-    loops = certain_loops(
+    loops = find_loops(
         manifest.redirects,
         manifest.settings.hostnames,
         alias_mode=manifest.settings.alias_mode,
         may_be_entry=lambda tokens, slash: _may_be_entry(manifest, paths, tokens, slash=slash),
     )
-    errors += [Problem(file, line, message) for line, message in loops]
+    errors += [Problem(file, line, message) for line, message in loops.certain]
     warnings = [
         Problem(file, rule.line, message)
         for rule in manifest.redirects
         for message in _warnings(rule, manifest.settings, by_path, paths)
     ]
+    warnings += [Problem(file, line, message) for line, message in loops.given_up]
     return Report(tuple(sorted(errors)), tuple(sorted(warnings)))
 
 

@@ -7,24 +7,33 @@ wherever it is not certain.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from edgeward.core.coverage import never_matching
-from edgeward.core.patterns import SPLAT, Segment, compile_pattern, mentions, split_origin
+from edgeward.core.patterns import SPLAT, compile_pattern, mentions, split_origin
 from edgeward.core.resolve import RESERVED
+from edgeward.core.rule_tree import UNKNOWN, RuleNode, Steps, insert, meeting
 from edgeward.core.rulebook import BOUND_VALUE, class_of
 from edgeward.core.rules import REDIRECT_STATUSES, RedirectRule
-from edgeward.core.shapes import Tokens, Wild, bind, fill_shape, matches_all, shape_of, within
+from edgeward.core.shapes import Tokens, bind, fill_shape, matches_all, shape_of, within
 from edgeward.core.site import AliasMode
 from edgeward.errors import InputError
 
 MAX_STEPS: Final = 1_000_000
-"""Comparisons before the search ends: about a second or two. What is not found by then is not reported."""
+"""Comparisons before the search ends: a few seconds at most. 10,000 rules of the usual forms need a tenth of them."""
+MAX_STEPS_OF_A_RULE: Final = 250_000
+"""Comparisons for what one rule leads to, so that one that copies what it matches leaves the others their share."""
 
 _OF_THE_EDGE: Final = {prefix.split("/")[1] for prefix in RESERVED}
 """First segments of paths that an edge may answer itself, whatever the rules say."""
+_GIVEN_UP: Final = (
+    f"what it leads to was not found out in {MAX_STEPS_OF_A_RULE:,} steps; a loop that it leads into is not reported"
+)
+_ENDED: Final = (
+    f"the search for loops ended here after {MAX_STEPS:,} steps; loops on this line and below are not reported"
+)
 _LINES_NAMED: Final = 10
 _BOUND = re.compile(BOUND_VALUE)
 _MENTION = re.compile(r"(:[A-Za-z0-9_]+)")
@@ -33,8 +42,6 @@ MayBeEntry = Callable[[Tokens, bool | None], bool]
 """Whether some path of that form may be answered by an entry (segments; whether it ends in a slash, None: either)."""
 
 _Verdict = Literal["always", "never", "perhaps"]
-_UNKNOWN: Final = "\0"
-"""Stands for the value of a query parameter that is sent, but of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +60,18 @@ class _State:
 
 
 @dataclass(slots=True)
-class _Node:
-    """Rules (by index) whose patterns begin with the same segments, end here, or end here with `*`."""
-
-    literals: dict[str, "_Node"] = field(default_factory=dict)
-    name: "_Node | None" = None
-    ends: list[int] = field(default_factory=list)
-    tails: list[int] = field(default_factory=list)
-
-    def children(self) -> "Iterator[_Node]":
-        yield from self.literals.values()
-        if self.name is not None:
-            yield self.name
-
-
-@dataclass(slots=True)
 class _Search:
     rules: Sequence[RedirectRule]
     hostnames: tuple[str, ...]
     alias_mode: AliasMode | None
     may_be_entry: MayBeEntry | None
-    trees: tuple[_Node, _Node]
+    trees: tuple[RuleNode, RuleNode]
     seen: set[_State] = field(default_factory=set)
-    steps: int = 0
+    steps: Steps = field(default_factory=lambda: Steps(MAX_STEPS))
+    doomed: set[int] = field(default_factory=set)
+    """Rules that are known to send every request that they answer round for ever."""
+    unfinished: dict[int, list[int]] = field(default_factory=dict)
+    """Rules that were not followed to the end, with those that they lead to as far as that is known."""
 
     def host(self, host: str | None) -> str | None:
         """Return the host on which rules see a request; None if it may be several."""
@@ -84,15 +80,23 @@ class _Search:
         return host
 
 
-def certain_loops(
+@dataclass(frozen=True, slots=True)
+class Loops:
+    """What a search found, as (line, sentence), sorted by line. certain: loops. given_up: where it ended too early."""
+
+    certain: tuple[tuple[int, str], ...]
+    given_up: tuple[tuple[int, str], ...]
+
+
+def find_loops(
     rules: Sequence[RedirectRule],
     hostnames: tuple[str, ...],
     *,
     alias_mode: AliasMode | None = None,
     may_be_entry: MayBeEntry | None = None,
     idle: Collection[int] | None = None,
-) -> list[tuple[int, str]]:
-    """Return (line, sentence) for each loop, once, at the first of its lines; sorted by line.
+) -> Loops:
+    """Return each loop, once, at the first of its lines, and the lines of rules that were not followed to the end.
 
     hostnames: at least one, the canonical one first. alias_mode None: not known, so no way leads over an alias.
     may_be_entry None: the entries are not known, so only rules with `!`, which entries do not shadow, and rules that
@@ -102,16 +106,25 @@ def certain_loops(
         idle = {line for line, _ in never_matching(rules)}
     search = _search(rules, hostnames, alias_mode, may_be_entry)
     found: dict[frozenset[int], list[int]] = {}
+    ended: list[tuple[int, str]] = []
     looping: set[int] = set()
     for index, rule in enumerate(rules):
         on_alias = alias_mode == "redirect" and rule.host not in {None, hostnames[0]}
         if index in looping or rule.status not in REDIRECT_STATUSES or rule.line in idle or on_alias:
             continue
+        if search.steps.done > MAX_STEPS:
+            ended.append((rule.line, _ENDED))
+            break
         cycle = _follow(search, index)
         if cycle:
             found.setdefault(frozenset(cycle), cycle)
             looping.update(cycle)
-    return sorted(_sentence(rules, hostnames, cycle) for cycle in found.values())
+    # One that leads to a rule which was found out later is found out as well.
+    lost = (start for start, way in search.unfinished.items() if search.doomed.isdisjoint(way))
+    return Loops(
+        tuple(sorted(_sentence(rules, hostnames, cycle) for cycle in found.values())),
+        (*((rules[start].line, _GIVEN_UP) for start in lost), *ended),
+    )
 
 
 def _search(
@@ -121,11 +134,11 @@ def _search(
     may_be_entry: MayBeEntry | None,
 ) -> _Search:
     """Return a search with its trees of rules: those that are asked before the entries, and those right after."""
-    search = _Search(rules, hostnames, alias_mode, may_be_entry, (_Node(), _Node()))
+    search = _Search(rules, hostnames, alias_mode, may_be_entry, (RuleNode(0), RuleNode(0)))
     for index, rule in enumerate(rules):
         kind = class_of(rule)
         if kind != "soft":
-            _insert(search.trees[kind != "forced"], compile_pattern(rule.source).segments, index)
+            insert(search.trees[kind != "forced"], rule, index)
     return search
 
 
@@ -149,10 +162,19 @@ def _sentence(rules: Sequence[RedirectRule], hostnames: tuple[str, ...], cycle: 
 
 
 def _follow(search: _Search, start: int) -> list[int] | None:
-    """The rules (by index) of the loop that rule `start` certainly leads into, or None."""
+    """The rules (by index) of the loop that rule `start` certainly leads into, or None if it is known already or there
+    is none.
+    """
+    cycle = _walk(search, start)
+    if cycle:
+        search.doomed.add(start)
+    return cycle
+
+
+def _walk(search: _Search, start: int) -> list[int] | None:
     rule = search.rules[start]
     segments = compile_pattern(rule.source).segments
-    state: _State | None = _State(
+    state = _State(
         host=search.host(rule.host),
         tokens=shape_of(segments),
         slash=None,
@@ -162,29 +184,37 @@ def _follow(search: _Search, start: int) -> list[int] | None:
     way: list[int] = []
     places: dict[_State, int] = {}
     by_rule: dict[int, list[_State]] = {}
-    fired: int | None = start
-    while fired is not None and state is not None and search.steps <= MAX_STEPS:
+    fired = start
+    search.steps.limit = search.steps.done + MAX_STEPS_OF_A_RULE
+    while not search.steps.over():
         if _same_request(search.rules[fired], state):
             return [fired]
-        state = _after(search, search.rules[fired], state)
-        if state is None:
+        after = _after(search, search.rules[fired], state)
+        if after is None:
             break
+        state = after
         if state in places:
             return way[places[state] :]
         if state in search.seen:
             break
         search.seen.add(state)
-        search.steps += len(state.tokens)
-        fired = _firing(search, state)
-        if fired is None:
+        search.steps.done += len(state.tokens)
+        following = _firing(search, state)
+        if following is None:
+            break
+        fired = following
+        if fired in search.doomed:
+            search.doomed.add(start)
             break
         rivals = by_rule.get(fired, ())
-        wider = next((it for it in rivals if search.steps <= MAX_STEPS and _within(search, state, it)), None)
+        wider = next((it for it in rivals if not search.steps.over() and _within(search, state, it)), None)
         if wider is not None:
             return way[places[wider] :]
         by_rule.setdefault(fired, []).append(state)
         places[state] = len(way)
         way.append(fired)
+    if search.steps.over():
+        search.unfinished[start] = way
     return None
 
 
@@ -240,13 +270,13 @@ def _query(query: str, params: Mapping[str, str | None]) -> dict[str, str | None
         if equals and _MENTION.fullmatch(value) and value[1:] in params:
             known.setdefault(name, params[value[1:]])
         elif equals:
-            known.setdefault(name, _UNKNOWN if mentions(value) else value)
+            known.setdefault(name, UNKNOWN if mentions(value) else value)
     return known
 
 
 def _within(search: _Search, narrow: _State, wide: _State) -> bool:
     """Whether every request of `narrow` is one of `wide`, going by what each says."""
-    search.steps += len(narrow.tokens) * len(wide.tokens)
+    search.steps.done += len(narrow.tokens) * len(wide.tokens)
     if narrow.host != wide.host or narrow.languages != wide.languages or narrow.query != wide.query:
         return False
     return within(narrow.tokens, wide.tokens)
@@ -259,56 +289,15 @@ def _firing(search: _Search, state: _State) -> int | None:
     for moved, tree in enumerate(search.trees):
         if moved and (search.may_be_entry is None or search.may_be_entry(state.tokens, state.slash)):
             return None
-        for index in sorted(_meeting(search, tree, state.tokens)):
-            search.steps += 1
+        for index in meeting(tree, state.tokens, dict(state.query), search.steps):
             verdict = _verdict(search.rules[index], state)
             if verdict == "always":
                 return index if search.rules[index].status in REDIRECT_STATUSES else None
             if verdict == "perhaps":
                 return None
+        if search.steps.over():
+            return None
     return None
-
-
-def _insert(node: _Node, segments: Sequence[Segment], index: int) -> None:
-    for segment in segments:
-        if segment.kind == "splat":
-            node.tails.append(index)
-            return
-        if segment.kind == "literal":
-            node = node.literals.setdefault(segment.text, _Node())
-        else:
-            node.name = node.name or _Node()
-            node = node.name
-    node.ends.append(index)
-
-
-def _meeting(search: _Search, root: _Node, tokens: Tokens) -> set[int]:
-    """Return the rules (by index) whose patterns match some path of that form."""
-    found: set[int] = set()
-    stack = [(root, 0)]
-    visited: set[tuple[int, int]] = set()
-    while stack and search.steps <= MAX_STEPS:
-        node, index = stack.pop()
-        if (id(node), index) in visited:
-            continue
-        visited.add((id(node), index))
-        search.steps += 1
-        found.update(node.tails)
-        if index == len(tokens):
-            found.update(node.ends)
-            continue
-        token = tokens[index]
-        if token is Wild.MANY:
-            stack.append((node, index + 1))
-            stack.extend((child, index) for child in node.children())
-        elif token is Wild.ONE:
-            stack.extend((child, index + 1) for child in node.children())
-        else:
-            if node.name is not None:
-                stack.append((node.name, index + 1))
-            if token in node.literals:
-                stack.append((node.literals[token], index + 1))
-    return found
 
 
 def _verdict(rule: RedirectRule, state: _State) -> _Verdict:
@@ -320,8 +309,8 @@ def _verdict(rule: RedirectRule, state: _State) -> _Verdict:
         certain = False
     known = dict(state.query)
     for name, wanted in rule.params:
-        value = known.get(name, _UNKNOWN)
-        if value == _UNKNOWN or (value is None and not wanted.startswith(":")):
+        value = known.get(name, UNKNOWN)
+        if value == UNKNOWN or (value is None and not wanted.startswith(":")):
             certain = False
         elif value is not None and not (_BOUND.fullmatch(value) if wanted.startswith(":") else value == wanted):
             return "never"

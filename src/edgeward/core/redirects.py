@@ -13,7 +13,7 @@ from urllib.parse import quote
 from edgeward.core.coverage import never_matching
 from edgeward.core.hostnames import parse_hostname
 from edgeward.core.lines import SPACE, Findings, read_lines, words
-from edgeward.core.loops import certain_loops
+from edgeward.core.loops import find_loops
 from edgeward.core.paths import decode_path
 from edgeward.core.patterns import SPLAT, compile_pattern, mentions, split_origin
 from edgeward.core.rules import REDIRECT_STATUSES, RULE_STATUSES, Condition, RedirectRule
@@ -47,17 +47,19 @@ def parse_redirects(
     hostnames: tuple[str, ...],
     file: str = "_redirects",
 ) -> tuple[tuple[RedirectRule, ...], tuple[Problem, ...]]:
-    """Return the rules of a `_redirects` file in file order, and warnings (rules that can never match, duplicates).
+    """Return the rules of a `_redirects` file in file order, and warnings: rules that can never match, duplicates,
+    rules that were not followed far enough to know of a loop.
 
     hostnames: those of the site, canonical one first. Raises InputError with every problem of the file, loops that are
     certain whatever files the site has among them; those that depend on files are found by `check.check_release`.
     """
     read = read_redirects(data, hostnames=hostnames, file=file)
     idle = {problem.line for problem in read.warnings}
-    for line, message in certain_loops(read.rules, hostnames, idle=idle):
+    loops = find_loops(read.rules, hostnames, idle=idle)
+    for line, message in loops.certain:
         read.findings.add(line, message)
     read.findings.raise_if_any()
-    return read.rules, read.warnings
+    return read.rules, (*read.warnings, *(Problem(file, line, message) for line, message in loops.given_up))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,11 @@ class ReadRules:
     findings: Findings
 
 
-def read_redirects(data: bytes, *, hostnames: tuple[str, ...], file: str = "_redirects") -> ReadRules:
-    """Read the file without looking for loops: for who knows the entries as well, and reports everything at once."""
+def read_redirects(data: bytes, *, hostnames: tuple[str, ...] | None, file: str = "_redirects") -> ReadRules:
+    """Read the file without looking for loops: for who knows the entries as well, and reports everything at once.
+
+    hostnames None: not known, so that any may be one of the site's.
+    """
     findings = Findings(file)
     rules: list[RedirectRule] = []
     count = 0
@@ -96,7 +101,7 @@ def read_redirects(data: bytes, *, hostnames: tuple[str, ...], file: str = "_red
 class _Reader:
     """Reads one rule and notes all that is wrong with it."""
 
-    hostnames: tuple[str, ...]
+    hostnames: tuple[str, ...] | None
     problems: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     target: str | None = None
@@ -148,7 +153,7 @@ class _Reader:
         try:
             if found:
                 host, path = parse_hostname(found[1]), found[2] or "/"
-                if host not in self.hostnames:
+                if self.hostnames is not None and host not in self.hostnames:
                     self.problems.append(f"{host!r} is not one of the site's hostnames ({', '.join(self.hostnames)})")
             elif not word.startswith("/"):
                 self.problems.append(f"a rule begins with a path or https://host/path, not with `{word}`")
@@ -237,14 +242,14 @@ class _Reader:
         for name in dict.fromkeys(mentions(rest)):
             if name not in self.names:
                 self.problems.append(f"`:{name}` in `{word}` is bound by nothing (a literal colon is written %3A)")
-        own = not origin or origin.partition("://")[2] in self.hostnames
+        page = status not in REDIRECT_STATUSES
+        own = not origin or (page if self.hostnames is None else origin.partition("://")[2] in self.hostnames)
         if own:
             self._own_target(word, rest, status)
         elif status == 200:
             self.problems.append(f"`{word}`: a 200 to another host is a proxy rule, which is refused for now")
-        elif status not in REDIRECT_STATUSES:
+        elif page:
             self.problems.append(f"`{word}`: status {status} serves a page of this site, not of another host")
-        page = status not in REDIRECT_STATUSES
         self.target = rest or "/" if own and page else origin + rest
 
     def _own_target(self, word: str, rest: str, status: int) -> None:

@@ -11,7 +11,7 @@ from edgeward.core.hostnames import SLUG, parse_hostname
 from edgeward.core.lines import Findings
 from edgeward.core.patterns import compile_pattern
 from edgeward.core.site import ALIAS_MODES, TRAILING_SLASHES, ProjectFile, SiteSettings
-from edgeward.errors import InputError
+from edgeward.errors import InputError, Problem
 
 MAX_KEEP_ASSETS_DAYS: Final = 365
 
@@ -27,12 +27,33 @@ _HSTS_DIRECTIVE = re.compile(
 _TABLE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?\Z")
 _QUOTES = str.maketrans({'"': None, "'": None, " ": None, "\t": None})
 _MISSING: Final = object()
+_UNREAD_NAME: Final = "unread"
+_UNREAD_HOSTS: Final = ("unread.invalid",)
+"""Stand for what could not be read (RFC 2606 section 2 keeps the domain free)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadProject:
+    """A file as far as it could be read. project: with defaults in place of what could not be, the names of which keys
+    are `unread` (also one that is probably meant by an unknown key). problems: all that is wrong with the file.
+    """
+
+    project: ProjectFile
+    unread: frozenset[str]
+    problems: tuple[Problem, ...]
 
 
 def parse_project_file(text: str | bytes, *, file: str = "edgeward.toml") -> ProjectFile:
     """Return what the file says. Raises InputError with every problem; an unknown key is told the nearest known one."""
+    read = read_project(text, file=file)
+    Findings(file, list(read.problems)).raise_if_any()
+    return read.project
+
+
+def read_project(text: str | bytes, *, file: str = "edgeward.toml") -> ReadProject:
+    """Return what could be read of the file: for who knows the site's folder, and reports everything at once."""
     findings = Findings(file)
-    values: Mapping[str, Any] = {}
+    values: Mapping[str, Any] | None = None
     try:
         text = (text.decode("utf-8") if isinstance(text, bytes) else text).removeprefix("\ufeff")
         values = tomllib.loads(text)
@@ -44,12 +65,9 @@ def parse_project_file(text: str | bytes, *, file: str = "edgeward.toml") -> Pro
         found = _WHERE.search(str(error))
         line = 0 if found is None else int(found[1] or str(text).count("\n") + 1)
         findings.add(line, f"not TOML: {_WHERE.sub('', str(error))}")
-    findings.raise_if_any()
-    reader = _Reader(findings, str(text))
-    project = reader.project(values)
-    findings.raise_if_any()
-    assert project is not None
-    return project
+    reader = _Reader(findings, text if isinstance(text, str) else text.decode("utf-8", "replace"))
+    project = reader.nothing() if values is None else reader.project(values)
+    return ReadProject(project, frozenset(reader.unread), tuple(findings.problems))
 
 
 def check_hsts(value: str) -> str | None:
@@ -76,37 +94,46 @@ class _Reader:
 
     findings: Findings
     text: str
+    unread: set[str] = field(default_factory=set)
     _lines: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self._lines = self.text.split("\n")
 
-    def project(self, values: Mapping[str, Any]) -> ProjectFile | None:
-        """Return the whole file, or None if anything was noted."""
+    def nothing(self, fleet: str | None = None) -> ProjectFile:
+        """Return the defaults, where no setting could be read; those that the text does not name are right."""
+        said = "\n".join(line.partition("#")[0] for line in self._lines)
+        self.unread.update(("name", "hostnames"), (key for key in (*_FILE_KEYS, *_SITE_KEYS) if key in said))
+        return ProjectFile(SiteSettings(_UNREAD_NAME, _UNREAD_HOSTS), fleet)
+
+    def project(self, values: Mapping[str, Any]) -> ProjectFile:
+        """Return the whole file, as far as it could be read."""
         for key in values:
             if key not in _FILE_KEYS:
                 hint = "; it belongs under [site]" if key in _SITE_KEYS else _nearest(key, _FILE_KEYS)
                 self._add(None, key, f"unknown key `{key}`{hint}")
+                self.unread.update(_similar(key, _SITE_KEYS))
         fleet = self._read(None, values, "fleet", _slug)
         site = values.get("site", _MISSING)
         if site is _MISSING:
             self.findings.add(0, "there is no [site]")
-            return None
-        if not isinstance(site, dict):
+        elif not isinstance(site, dict):
             self._add(None, "site", "`site` is a table: write [site]")
-            return None
+        if not isinstance(site, dict):
+            return self.nothing(fleet)
         for key in site:
             if key not in _SITE_KEYS:
                 hint = "; it belongs at the top, before [site]" if key == "fleet" else _nearest(key, _SITE_KEYS)
                 self._add("site", key, f"unknown key `{key}` in [site]{hint}")
+                self.unread.update(_similar(key, _SITE_KEYS))
         build = self._read("site", site, "build", _folder)
-        settings = self._settings(site)
-        return None if settings is None else ProjectFile(site=settings, fleet=fleet, build=build)
+        return ProjectFile(site=self._settings(site), fleet=fleet, build=build)
 
-    def _settings(self, site: Mapping[str, Any]) -> SiteSettings | None:
+    def _settings(self, site: Mapping[str, Any]) -> SiteSettings:
         for key in ("name", "hostnames"):
             if key not in site:
                 self._add(None, "site", f"`{key}` is missing in [site]")
+                self.unread.add(key)
         name = self._read("site", site, "name", _slug)
         given = {
             "clean_urls": self._read("site", site, "clean_urls", _boolean),
@@ -124,10 +151,8 @@ class _Reader:
             immutable = self._list(
                 "immutable", site, _pattern, '"auto" or a list of path patterns, as in ["/assets/*"]'
             )
-        if self.findings.problems or name is None or not hostnames:
-            return None
         chosen = {key: value for key, value in given.items() if value is not None}
-        return SiteSettings(name=name, hostnames=hostnames, immutable=immutable, **chosen)
+        return SiteSettings(name or _UNREAD_NAME, hostnames or _UNREAD_HOSTS, immutable=immutable, **chosen)
 
     def _read(self, table: str | None, values: Mapping[str, Any], key: str, parse: Callable[[Any], Any]) -> Any:
         """Return the parsed value of a key, None if it is absent or wrong (which is noted)."""
@@ -170,6 +195,7 @@ class _Reader:
 
     def _add(self, table: str | None, key: str, message: str, item: str | None = None, *, again: bool = False) -> None:
         """Note a problem at the line of a key, or of an item of its list as far as it can be found."""
+        self.unread.add(key)
         line = self._line_of(table, key)
         if line and item is not None:
             quoted = [number for number, text in enumerate(self._lines[line - 1 :], start=line) if _holds(text, item)]
@@ -204,11 +230,14 @@ def _holds(text: str, item: str) -> bool:
 
 def _nearest(key: str, known: tuple[str, ...]) -> str:
     """Name the known key that is nearest: one that goes on as this one begins, else the one with most in common."""
-    going_on = [name for name in known if key and name.startswith(key)]
-    near = going_on or difflib.get_close_matches(key, known, n=1)
+    near = _similar(key, known)
     if near:
         return f"; did you mean `{near[0]}`?"
     return f"; the nearest known one is `{difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]}`"
+
+
+def _similar(key: str, known: tuple[str, ...]) -> list[str]:
+    return [name for name in known if key and name.startswith(key)] or difflib.get_close_matches(key, known, n=1)
 
 
 def _shown(value: Any) -> str:

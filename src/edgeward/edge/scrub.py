@@ -186,7 +186,7 @@ class Scrub:
                 count, unsound = await self._holdings.restore(key)
             except (CorruptionError, SchemaError) as error:
                 self.progress.found += 1
-                await self._journal.record(f"{error.message}; it is written anew", {"release": key[1]})
+                await self._journal.record(f"{error.message}; it is written anew", {"site": key[0], "release": key[1]})
                 await self._holdings.rescue_manifest(key)
                 self.progress.mended += 1
                 continue
@@ -201,9 +201,8 @@ class Scrub:
             if count:
                 self.progress.found += count
                 self.progress.mended += count
-                await self._journal.record(
-                    f"{count} files were missing or changed in the tree of site {key[0]}; put back", {}
-                )
+                sentence = f"{count} files were missing or changed in the tree of site {key[0]}; put back"
+                await self._journal.record(sentence, {"site": key[0]})
                 await self._refresh()
 
     def _tell(self, because: str | None = None) -> None:

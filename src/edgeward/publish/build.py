@@ -6,23 +6,24 @@ gives each entry its time.
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeward.core.assets import is_immutable
-from edgeward.core.check import check_path, check_paths, check_release
+from edgeward.core.check import RULES_FILE, check_path, check_paths, check_release
 from edgeward.core.digest import Digest
 from edgeward.core.headers import parse_headers
+from edgeward.core.loops import find_loops
 from edgeward.core.media_types import media_type
 from edgeward.core.redirects import read_redirects
 from edgeward.core.release import Entry, Manifest, Variant
 from edgeward.core.rules import HeaderBlock, RedirectRule
 from edgeward.core.site import SiteSettings
-from edgeward.errors import InputError, Problem
+from edgeward.errors import DiskError, InputError, Problem
 from edgeward.publish.compress import compress_all, variants_of, wants_variants
 from edgeward.publish.scan import Scan, ScannedFile, scan
-from edgeward.publish.values import Changes, Limits
+from edgeward.publish.values import Changes, Limits, PushOptions
 from edgeward.publish.variant_cache import VariantCache
 from edgeward.serve.nginx.fit import misfits
 
@@ -31,6 +32,10 @@ RESERVED = ("/.well-known/acme-challenge/", "/.well-known/edgeward/")
 
 SAFE_SITE = 20
 """A site with more paths than this is protected against losing more than half of them in one push."""
+
+
+DECISIVE = frozenset({"hostnames", "clean_urls", "trailing_slash", "alias_mode"})
+"""Settings that decide what files and rules mean together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +83,20 @@ def draft(
     jobs: int | None = None,
     strict: bool = False,
     allow_no_index: bool = False,
+    unread: frozenset[str] = frozenset(),
     on_read: Callable[[int], None] | None = None,
     previous: Manifest | None = None,
 ) -> Draft:
     """Scan `folder`, parse its rules and check all that can be checked without a fleet.
 
-    Raises InputError with every problem found. strict: warnings are problems. previous: the release before, whose
-    entries save time where files have not changed.
+    Raises InputError with every problem found. strict: warnings are problems. unread: keys of edgeward.toml in whose
+    place `settings` has a default: what may be a problem for that reason alone is none. previous: the release before,
+    whose entries save time where files have not changed.
     """
     found = scan(folder, cache=cache, limits=limits, jobs=jobs, on_read=on_read)
     problems = list(found.problems)
-    redirects, warnings = _redirects(found, settings, problems)
+    hostnames = None if "hostnames" in unread else settings.hostnames
+    redirects, warnings = _redirects(found, hostnames, problems)
     headers = _headers(found, problems)
     unfit = check_paths(file.path for file in found.files)
     problems.extend(unfit)
@@ -99,10 +107,13 @@ def draft(
         if not unfit or check_path(file.path) is None
     )
     preliminary = Manifest(settings, entries, redirects, headers)
-    report = check_release(preliminary)
-    problems.extend(report.errors)
+    if unread.isdisjoint(DECISIVE):
+        report = check_release(preliminary)
+        problems.extend(report.errors)
+        warnings.extend(report.warnings)
+    elif hostnames is not None:
+        problems.extend(Problem(RULES_FILE, *loop) for loop in find_loops(redirects, hostnames).certain)
     problems.extend(misfits(preliminary))
-    warnings.extend(report.warnings)
     problems.extend(_root_problems(found, allow_no_index=allow_no_index))
     if strict:
         problems.extend(warnings)
@@ -110,6 +121,29 @@ def draft(
     if problems:
         raise refusal(folder, problems)
     return Draft(found, settings, redirects, headers, tuple(sorted(set(warnings))))
+
+
+def everything_wrong(options: PushOptions, problems: Sequence[Problem], unread: frozenset[str]) -> InputError:
+    """Return the error for a site whose edgeward.toml has these problems, with all that is wrong with its folder too.
+
+    unread: as for `draft`. The fleet is not asked: its limits are taken to be the usual ones.
+    """
+    found: Sequence[Problem] = ()
+    try:
+        draft(
+            options.folder,
+            options.settings,
+            cache=None,
+            jobs=options.jobs,
+            strict=options.strict,
+            allow_no_index=options.allow_no_index,
+            unread=unread,
+        )
+    except InputError as error:
+        found = error.problems or (Problem("", 0, error.message),)
+    except DiskError as error:
+        found = (Problem("", 0, error.message),)
+    return refusal(options.folder, [*problems, *found])
 
 
 def build(
@@ -233,10 +267,10 @@ def _plain_entry(file: ScannedFile) -> Entry:
 
 
 def _redirects(
-    found: Scan, settings: SiteSettings, problems: list[Problem]
+    found: Scan, hostnames: tuple[str, ...] | None, problems: list[Problem]
 ) -> tuple[tuple[RedirectRule, ...], list[Problem]]:
     """Return the rules that could be read: loops and the like among them are found beside what is wrong with others."""
-    read = read_redirects(found.rules.get("_redirects", b""), hostnames=settings.hostnames)
+    read = read_redirects(found.rules.get("_redirects", b""), hostnames=hostnames)
     try:
         read.findings.raise_if_any()
     except InputError as error:

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 from edgeward.core.fleet import EdgeRecord
 from edgeward.errors import ConflictError, NotFoundError
+from edgeward.publish.journal import write_down
+from edgeward.publish.progress import Progress, silent
 from edgeward.store.buckets import Versioned
 from edgeward.store.connection import Store
 
@@ -12,7 +14,9 @@ _TRIES = 5
 """An edge that starts keeps its own record up to date; what it changes meanwhile is not ours to undo."""
 
 
-async def set_drained(store: Store, name: str, *, drained: bool) -> EdgeRecord:
+async def set_drained(
+    store: Store, name: str, *, drained: bool, by: str | None = None, progress: Progress = silent
+) -> EdgeRecord:
     """Say that an edge is drained (it serves on, and no push waits for it) or not; return what is on record now.
 
     Raises NotFoundError, ConflictError (the record changed at every try), StoreError.
@@ -24,11 +28,13 @@ async def set_drained(store: Store, name: str, *, drained: bool) -> EdgeRecord:
             await store.edges.update(name, record.to_bytes(), found.revision)
         except ConflictError:
             continue
+        kind, what = ("drain", "is drained") if drained else ("undrain", "is no longer drained")
+        await write_down(store, progress, kind, by=by, text=f"edge {name} {what}", facts={"edge": name})
         return record
     raise ConflictError(f"the record of edge {name} changed at every try", hint="try again")
 
 
-async def forget_edge(store: Store, name: str) -> EdgeRecord:
+async def forget_edge(store: Store, name: str, *, by: str | None = None, progress: Progress = silent) -> EdgeRecord:
     """Take an edge that does not report off the record, and return what the record said.
 
     Raises NotFoundError, ConflictError (it reports: it would be back at its next start), StoreError.
@@ -37,6 +43,7 @@ async def forget_edge(store: Store, name: str) -> EdgeRecord:
     if await store.status.get(name) is not None:
         raise ConflictError(f"edge {name} reports: it is not forgotten while it runs", hint=f"stop {name} first")
     await store.edges.delete(name, found.revision)
+    await write_down(store, progress, "forget", by=by, text=f"edge {name} is forgotten", facts={"edge": name})
     return EdgeRecord.from_bytes(found.value)
 
 

@@ -16,6 +16,7 @@ from edgeward.core.fleet import EdgeStatus, HostClaim, Move, Pointer, ReleaseRec
 from edgeward.errors import ConflictError, QuorumError, StoreError, StoreUnavailable
 from edgeward.publish.claims import claim_again
 from edgeward.publish.intent import Intent
+from edgeward.publish.journal import write_down
 from edgeward.publish.progress import Advanced, EdgeReached, Finished, Progress, Started
 from edgeward.publish.releases import Live, ensure_record, read_live, release_key
 from edgeward.publish.roll_call import Attendance, RollCall, enough
@@ -70,16 +71,28 @@ async def make_live(promotion: Promotion, store: Store, roll: RollCall, progress
     times: dict[str, float] = {}
     if promotion.record is None:
         await _move(promotion, store)
+        await _write_down(promotion, store, progress)
         return times
     async with _candidate(promotion, store):
         await _stage(promotion, roll, progress, times)
         await _move(promotion, store)
+    await _write_down(promotion, store, progress)
     with after_the_move(promotion):
         await ensure_record(store, promotion.record)
         for hostname in promotion.hostnames:
             await claim_again(store, HostClaim(hostname, promotion.site, int(time.time())))
         await _clear(promotion.site, store)
     return times
+
+
+async def _write_down(promotion: Promotion, store: Store, progress: Progress) -> None:
+    before, record = promotion.live.release, promotion.record
+    was = f", was {before[:12]}" if before else ""
+    said = f": {record.message}" if record and record.message and promotion.move == "push" else ""
+    what = f"release {record.release[:12]} is live{was}{said}" if record else f"it is removed{was}"
+    facts = {"site": promotion.site, "release": promotion.release, "previous": before}
+    text = f"site {promotion.site}: {what}"
+    await write_down(store, progress, promotion.move, by=promotion.by, text=text, facts=facts)
 
 
 @contextmanager

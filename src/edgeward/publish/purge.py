@@ -22,6 +22,7 @@ from edgeward.errors import ConflictError, CorruptionError, InputError, NotFound
 from edgeward.publish.deployer import Signer, deployer_name, load_signer
 from edgeward.publish.fleet_settings import read_deployers
 from edgeward.publish.intent import intent
+from edgeward.publish.journal import write_down
 from edgeward.publish.places import Places
 from edgeward.publish.progress import Advanced, EdgeReached, Finished, Noticed, Progress, Started, silent
 from edgeward.publish.releases import Live, read_live, read_manifest, release_key, site_records
@@ -35,6 +36,9 @@ from edgeward.store.connection import Store
 
 _ATTEMPTS = 5
 """A takedown is begun again if a push is faster; it does not give up like one."""
+
+_NAMED = 10
+"""Paths that an event names; the order has them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,7 @@ async def _purge(run: _Purge, roll: RollCall) -> PurgeResult:
         raise ConflictError(f"releases of site {run.site} were added while this purge was under way")
     pointer = await _move(run, live, names)
     shared = await _erase(run, kept, what, order)
+    await _write_down(run, order, pointer, what)
     moved, late = await _see_it_gone(run, roll, order, pointer, live)
     return PurgeResult(
         site=run.site,
@@ -257,6 +262,15 @@ async def _erase(run: _Purge, kept: _Kept, what: Takedown, order: PurgeOrder) ->
     for digest in order.digests:
         cache.forget(digest)
     return shared
+
+
+async def _write_down(run: _Purge, order: PurgeOrder, pointer: Pointer, what: Takedown) -> None:
+    paths = what.taken_out or order.paths
+    named = ", ".join(paths[:_NAMED]) + (f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else "")
+    count = len(what.rewritten)
+    text = f"site {run.site}: {named} taken out of {count} release{'' if count == 1 else 's'}"
+    facts = {"site": run.site, "order": order.key, "paths": list(paths[:_NAMED]), "release": pointer.release}
+    await write_down(run.store, run.progress, "purge", by=run.by, text=text, facts=facts)
 
 
 async def _see_it_gone(

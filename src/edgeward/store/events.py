@@ -2,9 +2,11 @@
 
 import asyncio
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from edgeward.core.codec import Json, canonical_bytes, parse_object
 from edgeward.errors import SchemaError, StoreError
@@ -14,6 +16,8 @@ from edgeward.store.link import DEADLINE
 from edgeward.store.replay import Interrupted, open_replay
 
 SCHEMA = (1, 0)
+
+_READ: Final = "read the events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +74,35 @@ class Events:
 
         Raises StoreUnavailable.
         """
-        what = "read the events"
-        state = (await self._jetstream.info(EVENTS, what=what, deadline=deadline))["state"]
+        state = await self._state(deadline)
+        first = max(1, int(state["last_seq"]) - count + 1)
+        return await self._read(state, deadline, deliver_policy="by_start_sequence", opt_start_seq=first)
+
+    async def since(self, at: int, *, deadline: float = DEADLINE) -> list[Event]:
+        """Return the events that were stored at or after a time (seconds since the epoch, the server's clock).
+
+        Oldest first, without those of an unknown schema. Raises StoreUnavailable.
+        """
+        state = await self._state(deadline)
+        start = datetime.fromtimestamp(at, UTC)
+        if datetime.fromisoformat(state["last_ts"]) < start:
+            return []
+        return await self._read(state, deadline, deliver_policy="by_start_time", opt_start_time=start.isoformat())
+
+    async def _state(self, deadline: float) -> dict[str, Any]:
+        state: dict[str, Any] = (await self._jetstream.info(EVENTS, what=_READ, deadline=deadline))["state"]
+        return state
+
+    async def _read(self, state: Mapping[str, Any], deadline: float, **options: object) -> list[Event]:
+        """Return the events from where `options` say up to the last one of `state`."""
         if not state["messages"]:
             return []
         goal = int(state["last_seq"])
-        options = {"deliver_policy": "by_start_sequence", "opt_start_seq": max(1, goal - count + 1)}
         found: list[Event] = []
         try:
             async with (
                 asyncio.timeout(deadline),
-                open_replay(self._jetstream, EVENTS, what=what, deadline=deadline, **options) as replay,
+                open_replay(self._jetstream, EVENTS, what=_READ, deadline=deadline, **options) as replay,
             ):
                 while (delivery := await replay.next(deadline)) is not None:
                     with suppress(SchemaError):
@@ -88,5 +110,5 @@ class Events:
                     if delivery.sequence >= goal or not delivery.pending:
                         break
         except (Interrupted, TimeoutError) as error:
-            raise StoreError(f"cannot {what}: interrupted") from error
+            raise StoreError(f"cannot {_READ}: interrupted") from error
         return found
