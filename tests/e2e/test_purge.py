@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ import brotli
 import pytest
 
 from edgeward.core.digest import digest_of
+from moves import generations, switches, watched_move
 from publishing import write_site
 
 SECRET = "the-password-is-" + "correct-horse-battery-staple-" * 3
@@ -105,6 +107,45 @@ async def test_the_bytes_can_be_found_before(fleet, ask, site):
         names = _holding(folder, [data])
         assert any("jetstream" in name for name in names), names
         assert any("jetstream" not in name for name in names), names
+
+
+async def test_a_leaked_file_is_404_with_one_switch(fleet, ask, site):
+    """From the order in the store to 404 on an edge its nginx is reloaded once, as for a push; the second reload lets
+    go of the files that are gone from the disk, and is what the command waits for. The times are printed.
+    """
+    paths = ("/private/keys", "/private/keys.html", "/copy-of-keys", "/note.txt")
+
+    async def gone(edge) -> None:
+        assert {(await edge.get(path)).status for path in paths} == {404}, edge.name
+
+    assert (await ask("push", site)).code == 0
+    (site / "index.html").write_text("<!doctype html>another front")
+    async with fleet.store() as store, store.purges.watch() as orders:
+        async with watched_move(store, fleet, "www") as pushed:
+            assert (await ask("push", site)).code == 0
+        before = await generations(fleet)
+        ordered = asyncio.create_task(_first_order(orders))
+        async with watched_move(store, fleet, "www", gone) as purged:
+            ran = await ask("purge", "www", "/private/keys.html", "/note.txt", "--yes", "--json")
+            assert ran.code == 0, ran.err
+        lag = purged.began - await ordered
+    result = json.loads(ran.out)
+    for edge in fleet:
+        (switch,) = [each for each in switches(edge, "www") if each.move == "purge"]
+        assert switch.generation == before[edge.name] + 1, edge.name
+        assert switch.release == result["moved"]["release"][:12]
+        await gone(edge)
+    assert await generations(fleet) == {name: number + 2 for name, number in before.items()}
+    print(f"one switch of a push: {pushed}")
+    print(
+        f"a purge, from the order to the pointer {lag:.2f} s, then to 404: {purged}; {result['seconds']:.2f} s in all"
+    )
+
+
+async def _first_order(orders) -> float:
+    while not orders.state:
+        await orders.changed()
+    return time.monotonic()
 
 
 def _plain(data: bytes) -> bytes:
