@@ -11,11 +11,13 @@ from edgeward.errors import ConflictError, InputError, QuorumError, StoreUnavail
 from edgeward.publish import promote as promote_module
 from edgeward.publish import purge as purge_module
 from edgeward.publish import push as push_module
+from edgeward.publish import takedowns as takedowns_module
 from edgeward.publish.catalog import list_releases, purge
-from edgeward.publish.progress import Event, Started
+from edgeward.publish.progress import Event, Noticed, Started
 from edgeward.publish.promote import Promotion
 from edgeward.publish.purge import take_down
 from edgeward.publish.push import push
+from edgeward.publish.releases import read_manifest, read_record
 from edgeward.publish.traces import traces
 from edgeward.publish.values import Waiting
 from edgeward.store.blobs import BlobSource
@@ -165,6 +167,95 @@ async def test_a_push_that_began_before_a_purge_brings_nothing_back(store, edge,
     live = Pointer.from_bytes((await store.live.get("blog")).value)
     assert live.move == "purge"
     assert {line.release for line in (await list_releases(store, "blog")).releases} == {live.release}
+
+
+@pytest.fixture
+async def shared_with_shop(store, edge, folder, places, tmp_path):
+    """Two sites are live; the next push of the blog has a page with bytes that, so far, only the shop has."""
+    await edge()
+    await push(options(folder), store, places=places)
+    shop = write_site(tmp_path / "shop", {"index.html": "shop", "page.html": LEAK})
+    await push(options(shop, site="shop", hostnames=("shop.test",)), store, places=places)
+    write_site(folder, {"copy.html": LEAK})
+
+
+async def all_there(store, release) -> None:
+    """Every blob of a release of the blog can be read."""
+    manifest = await read_manifest(store, await read_record(store, "blog", release))
+    assert "/copy.html" in manifest.by_path
+    for variant in manifest.blobs():
+        await store.blobs.read(variant.digest, variant.size)
+
+
+@pytest.mark.usefixtures("shared_with_shop")
+async def test_a_blob_that_a_purge_of_another_site_erases_is_uploaded_again(store, folder, places, monkeypatch) -> None:
+    """The push was told that the store has it; it is erased before there is a record that needs it."""
+    purged = []
+    real = push_module.pack_manifest
+
+    async def purge_now() -> None:
+        purged.append(await purge(store, "shop", ("/page.html",), places=places))
+
+    loop = asyncio.get_running_loop()
+
+    def pack_manifest(manifest):
+        # In a thread, after the upload of what was missing and before the record.
+        asyncio.run_coroutine_threadsafe(purge_now(), loop).result(30)
+        return real(manifest)
+
+    monkeypatch.setattr(push_module, "pack_manifest", pack_manifest)
+    result = await push(options(folder), store, places=places)
+    assert purged[0].shared == ()
+    assert LEAKED in purged[0].digests
+    assert (result.outcome, result.upload_blobs) == ("released", 0)
+    await all_there(store, result.release)
+
+
+@pytest.mark.usefixtures("shared_with_shop")
+async def test_a_push_waits_for_a_purge_that_has_not_seen_its_record(store, folder, places, monkeypatch) -> None:
+    """The purge has read which releases need the bytes, and erases them only after the record was written."""
+    listed, erase = asyncio.Event(), asyncio.Event()
+    real = takedowns_module.needed_elsewhere
+
+    async def needed_elsewhere(*arguments):
+        found = await real(*arguments)
+        listed.set()
+        await erase.wait()
+        return found
+
+    monkeypatch.setattr(takedowns_module, "needed_elsewhere", needed_elsewhere)
+    purging = asyncio.create_task(purge(store, "shop", ("/page.html",), places=places))
+    waits: list[str] = []
+
+    def progress(event: Event) -> None:
+        if isinstance(event, Noticed):
+            waits.append(event.text)
+            erase.set()
+
+    async with asyncio.timeout(60):
+        await listed.wait()
+        result = await push(options(folder), store, progress, places=places)
+        purged = await purging
+    assert waits == ["waiting until what was purged from site shop is erased"]
+    assert (purged.shared, result.outcome) == ((), "released")
+    await all_there(store, result.release)
+
+
+@pytest.mark.usefixtures("shared_with_shop")
+async def test_a_push_asks_once_what_the_store_lacks_where_nothing_was_erased(
+    store, folder, places, monkeypatch
+) -> None:
+    """The second look is for the rare case: it costs nothing in the usual one."""
+    asked = []
+    real = push_module.find_missing
+
+    async def find_missing(store, build):
+        asked.append(build)
+        return await real(store, build)
+
+    monkeypatch.setattr(push_module, "find_missing", find_missing)
+    assert (await push(options(folder), store, places=places)).outcome == "released"
+    assert len(asked) == 1
 
 
 async def test_a_purge_sees_a_record_that_was_written_while_it_read(store, edge, folder, places, monkeypatch) -> None:

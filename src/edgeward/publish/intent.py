@@ -2,6 +2,10 @@
 
 Write, then check: the intent is written first; then the push waits while a sweep has the lease. A sweep takes its lease
 first and gives up if there is an intent. So one of the two always sees the other.
+
+Whoever erases blobs for good says so in the same way, before it reads which releases need them; a push writes the
+record of its release, waits until nobody erases who may not have seen it, and then looks whether all its blobs are
+there.
 """
 
 import asyncio
@@ -11,9 +15,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from edgeward.core.codec import canonical_bytes
-from edgeward.errors import ConflictError, StoreError
+from edgeward.core.codec import canonical_bytes, parse_object
+from edgeward.errors import ConflictError, SchemaError, StoreError
 from edgeward.publish.progress import Noticed, Progress
+from edgeward.store.buckets import Watch
 from edgeward.store.connection import Store
 
 SWEEP = "sweep"
@@ -64,15 +69,63 @@ async def intent(store: Store, site: str, progress: Progress) -> AsyncIterator[I
 
     Raises StoreUnavailable, ConflictError if a sweep has not ended after two minutes.
     """
+    async with _held(store, site, f"intent of a push of {site}") as held:
+        await _wait_for_sweep(store, progress)
+        yield held
+
+
+@asynccontextmanager
+async def erasing(store: Store, site: str) -> AsyncIterator[Intent]:
+    """Say that blobs of a site are erased while the context lasts: enter it, then read what needs them.
+
+    Raises StoreUnavailable.
+    """
+    async with _held(store, site, f"erasure for {site}", erases=True) as held:
+        yield held
+
+
+async def nobody_erases(store: Store, progress: Progress) -> None:
+    """Wait until none of those erases blobs any more who may have begun before this was called.
+
+    Raises StoreUnavailable, ConflictError if one has not ended after two minutes.
+    """
+    async with store.pushes.watch() as intents:
+        await intents.caught_up(5.0)
+        begun = _erasures(intents)
+        if not begun:
+            return
+        progress(Noticed(f"waiting until what was purged from site {', '.join(sorted(begun.values()))} is erased"))
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while begun.keys() & _erasures(intents).keys():
+                    await intents.changed()
+        except TimeoutError:
+            raise ConflictError(
+                f"a purge has been erasing for over {_PATIENCE:.0f} seconds", hint="push again later"
+            ) from None
+
+
+def _erasures(intents: Watch) -> dict[str, str]:
+    """Return the sites for which something is erased, by intent."""
+    found = {}
+    for key, stored in intents.state.items():
+        with suppress(SchemaError):
+            value = parse_object(stored.value, kind="intent", major=1)
+            if value.get("erases"):
+                found[key] = str(value.get("site"))
+    return found
+
+
+@asynccontextmanager
+async def _held(store: Store, site: str, name: str, *, erases: bool = False) -> AsyncIterator[Intent]:
     key = secrets.token_hex(8)
-    value = canonical_bytes({"schema": [1, 0], "site": site, "at": int(time.time())})
+    value = canonical_bytes({"schema": [1, 0], "site": site, "at": int(time.time()), "erases": erases})
     ttl = store.pushes.layout.ttl
     assert ttl is not None
     await store.pushes.put(key, value)
     held = Intent(store, site, key, value)
-    keeper = asyncio.create_task(held.keep(ttl / 3), name=f"intent of a push of {site}")
+    keeper = asyncio.create_task(held.keep(ttl / 3), name=name)
     try:
-        await _wait_for_sweep(store, progress)
         yield held
     finally:
         keeper.cancel()

@@ -27,7 +27,7 @@ from edgeward.publish.places import Places
 from edgeward.publish.progress import Advanced, EdgeReached, Finished, Noticed, Progress, Started, silent
 from edgeward.publish.releases import Live, read_live, read_manifest, release_key, site_records
 from edgeward.publish.roll_call import RollCall, call_roll
-from edgeward.publish.takedowns import needed_elsewhere, read_orders
+from edgeward.publish.takedowns import erase_unneeded, read_orders
 from edgeward.publish.values import Bystander, EdgeTimes, MoveResult, PurgeResult, Waiting
 from edgeward.publish.variant_cache import VariantCache
 from edgeward.store.blobs import BlobSource
@@ -251,17 +251,16 @@ async def _move(run: _Purge, live: Live, names: Mapping[Digest, Digest]) -> Poin
 
 async def _erase(run: _Purge, kept: _Kept, what: Takedown, order: PurgeOrder) -> Mapping[Digest, str]:
     """Erase what nobody needs any more: old records and manifests, the bytes, this machine's variants of them."""
+    # The cache first: a push of another site that waits until the bytes are erased then makes what it needs anew.
+    cache = VariantCache.below(run.places.cache)
+    for digest in order.digests:
+        cache.forget(digest)
     for old in what.rewritten:
         await run.store.releases.delete(release_key(run.site, old))
         with suppress(ConflictError):
             await run.store.candidates.delete(release_key(run.site, old))
-    shared = await needed_elsewhere(run.store, run.site, order.digests, run.progress)
     manifests = [kept.records[old].manifest for old in what.rewritten]
-    await run.store.blobs.delete([*manifests, *(digest for digest in order.digests if digest not in shared)])
-    cache = VariantCache.below(run.places.cache)
-    for digest in order.digests:
-        cache.forget(digest)
-    return shared
+    return await erase_unneeded(run.store, run.site, order.digests, run.progress, more=manifests)
 
 
 async def _write_down(run: _Purge, order: PurgeOrder, pointer: Pointer, what: Takedown) -> None:

@@ -17,13 +17,13 @@ from typing import TypeVar
 from edgeward.core.digest import Digest, digest_of
 from edgeward.core.fleet import HostClaim, ReleaseRecord
 from edgeward.core.release import Manifest, pack_manifest
-from edgeward.errors import CorruptionError, DiskError, EdgewardError, InputError, NotFoundError, Problem
+from edgeward.errors import ConflictError, CorruptionError, DiskError, EdgewardError, InputError, NotFoundError, Problem
 from edgeward.publish.build import Build, Draft, build, changes, check_loss, clock, draft, refusal
 from edgeward.publish.claims import unclaimed
 from edgeward.publish.deployer import Signer, deployer_name, load_signer
 from edgeward.publish.fleet_settings import read_deployers, read_limits
 from edgeward.publish.git import commit_subject
-from edgeward.publish.intent import Intent, intent
+from edgeward.publish.intent import Intent, intent, nobody_erases
 from edgeward.publish.places import Places
 from edgeward.publish.progress import Advanced, Finished, Noticed, Phase, Progress, Started, silent
 from edgeward.publish.promote import Promotion, after_the_move, follow, make_live
@@ -31,7 +31,7 @@ from edgeward.publish.releases import Live, live_manifest, read_live
 from edgeward.publish.roll_call import RollCall, call_roll
 from edgeward.publish.takedowns import Orders, allow_again, erase_purged, purged_files, read_orders, youngest
 from edgeward.publish.traces import traces
-from edgeward.publish.upload import Missing, find_missing, lost_variants, upload
+from edgeward.publish.upload import Missing, compress_again, find_missing, lost_variants, upload
 from edgeward.publish.values import MoveResult, PushOptions, PushResult
 from edgeward.publish.variant_cache import VariantCache
 from edgeward.store.blobs import BlobSource
@@ -53,6 +53,9 @@ class _Push:
     began: float = field(default_factory=time.monotonic)
     timings: dict[str, float] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
+    taken_out: int = 0
+    """What `Blobs.taken_out` said before the store was asked what it lacks."""
+    uploaded: set[Digest] = field(default_factory=set)
 
     @property
     def site(self) -> str:
@@ -214,6 +217,7 @@ async def _build(run: _Push, found: Draft, before: _Before) -> tuple[Build, Miss
             )
 
         built = await run.in_thread(make)
+        run.taken_out = await run.store.blobs.taken_out()
         missing = await find_missing(run.store, built)
         lost = lost_variants(built, missing, run.variants)
         if not lost or lost <= distrust:
@@ -227,6 +231,7 @@ async def _upload(run: _Push, ready: _Ready) -> None:
     began = time.monotonic()
     if ready.missing.sizes:
         run.progress(Started("upload", ready.missing.bytes, "bytes"))
+        run.uploaded.update(ready.missing.sizes)
         await upload(run.store, ready.build, ready.missing, run.variants, run.progress)
     run.finished("upload", began, f"{len(ready.missing.sizes):,} blobs, {ready.missing.bytes:,} bytes")
 
@@ -250,12 +255,29 @@ async def _release(
         problems = purged_files(await read_orders(run.store, run.site), ready.draft.scan.files)
         if problems and not options.allow_purged:
             raise refusal(options.folder, list(problems))
+        await _mend(run, ready)
         hostnames = options.settings.hostnames
         promotion = Promotion(held, before.live, record, "push", record.deployer, options.waiting, run.began, hostnames)
         began = time.monotonic()
         staged = await make_live(promotion, run.store, roll, run.progress)
         run.timings["stage"] = time.monotonic() - began
     return _Moving(promotion, staged, orders)
+
+
+async def _mend(run: _Push, ready: _Ready) -> None:
+    """Upload again what a purge of another site has erased before it could read the record. Raises ConflictError."""
+    await nobody_erases(run.store, run.progress)
+    if await run.store.blobs.taken_out() == run.taken_out:
+        return
+    missing = await find_missing(run.store, ready.build)
+    if not await run.in_thread(lambda: compress_again(ready.build, missing, run.variants, jobs=run.options.jobs)):
+        raise ConflictError(
+            f"what site {run.site} takes over from its release before has just been erased by a purge of another site",
+            hint="push again",
+            site=run.site,
+        )
+    run.uploaded.update(missing.sizes)
+    await upload(run.store, ready.build, missing, run.variants, run.progress)
 
 
 async def _follow(run: _Push, ready: _Ready, moving: _Moving, roll: RollCall) -> MoveResult:
@@ -283,7 +305,7 @@ async def _without_purged_bytes(run: _Push, ready: _Ready) -> AsyncIterator[None
         with suppress(EdgewardError):
             pointer = (await read_live(run.store, run.site)).pointer
             if pointer is None or release not in (pointer.release, pointer.previous):
-                await erase_purged(run.store, run.site, ready.missing.sizes, run.progress)
+                await erase_purged(run.store, run.site, run.uploaded, run.progress)
         raise
 
 

@@ -10,6 +10,7 @@ from edgeward.core.digest import Digest
 from edgeward.core.fleet import PurgeOrder, ReleaseRecord
 from edgeward.core.takedown import shared_blobs
 from edgeward.errors import ConflictError, CorruptionError, NotFoundError, Problem, SchemaError
+from edgeward.publish.intent import erasing
 from edgeward.publish.progress import Noticed, Progress
 from edgeward.publish.releases import read_manifest
 from edgeward.publish.scan import ScannedFile
@@ -92,8 +93,21 @@ async def erase_purged(store: Store, site: str, digests: Iterable[Digest], progr
     named = {digest for order, _ in await read_orders(store, site) for digest in order.digests}
     purged = sorted(named.intersection(digests))
     if purged:
-        shared = await needed_elsewhere(store, site, purged, progress)
-        await store.blobs.delete([digest for digest in purged if digest not in shared])
+        await erase_unneeded(store, site, purged, progress)
+
+
+async def erase_unneeded(
+    store: Store, site: str, digests: Sequence[Digest], progress: Progress, *, more: Sequence[Digest] = ()
+) -> Mapping[Digest, str]:
+    """Erase the blobs but for those that other sites need, and return these. more: what no other site can need.
+
+    Raises ConflictError if this machine slept meanwhile, StoreError.
+    """
+    async with erasing(store, site) as held:
+        shared = await needed_elsewhere(store, site, digests, progress)
+        await held.confirm()
+        await store.blobs.delete([*more, *(digest for digest in digests if digest not in shared)])
+    return shared
 
 
 def _day(order: PurgeOrder) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from edgeward.core.digest import Digest
 from edgeward.errors import CorruptionError
 from edgeward.publish.build import Build, refusal
-from edgeward.publish.compress import changed_problem
+from edgeward.publish.compress import changed_problem, compress_all
 from edgeward.publish.progress import Advanced, Progress
 from edgeward.publish.variant_cache import VariantCache
 from edgeward.store.blobs import BlobSource
@@ -45,6 +45,16 @@ def lost_variants(build: Build, missing: Missing, cache: VariantCache) -> frozen
         if origin.variant.coding != "identity" and not cache.holds(origin.file.digest, origin.variant):
             lost.add(origin.file.digest)
     return frozenset(lost)
+
+
+def compress_again(build: Build, missing: Missing, cache: VariantCache, *, jobs: int | None = None) -> bool:
+    """Make the missing variants that are not here either; return whether all are what the manifest names.
+
+    Raises InputError if a file is no longer what was scanned, DiskError.
+    """
+    files = {origin.file.digest: origin.file for origin in map(build.origins.__getitem__, missing.sizes)}
+    compress_all([files[digest] for digest in lost_variants(build, missing, cache)], cache, jobs=jobs)
+    return not lost_variants(build, missing, cache)
 
 
 async def upload(store: Store, build: Build, missing: Missing, cache: VariantCache, progress: Progress) -> None:
