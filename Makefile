@@ -67,9 +67,11 @@ format: .venv/.project  ## put every source file into the one format, and mend w
 	@$(BIN)/ruff format --quiet $(SOURCES)
 
 test: setup check  ## every check and every test that is not marked long
+	@tools/ensure_test_tools.sh
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-long: setup  ## the tests marked long: long fuzzing, big sites, chaos
+	@tools/ensure_test_tools.sh
 	@$(BIN)/python -m pytest -m long $(ARGS)
 
 demo: setup  ## a fleet of three edges on this machine with a real site; SITE=/some/folder for your own

@@ -1,0 +1,70 @@
+"""Which addresses a question is answered with, from an order of edges and from what is known of them just now."""
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+
+from edgeward.core.orders import Family, Order, Ranked, SteeredEdge, near
+
+MARGIN = 15.0
+"""Milliseconds within which a second address may stand beside the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Addresses of one family and the edges that they belong to, nearest first; both empty if no edge has that family.
+
+    because: one sentence for each edge that is named, then one for each that stands before the last of them in the
+    order and is not named.
+    failed_open: every edge with an address of the family is out, so the answer is given as if they were not.
+    """
+
+    addresses: tuple[str, ...]
+    edges: tuple[str, ...]
+    because: tuple[str, ...]
+    failed_open: bool
+
+
+def choose(
+    order: Order,
+    edges: Mapping[str, SteeredEdge],
+    *,
+    out: Mapping[str, str],
+    family: Family,
+    margin: float = MARGIN,
+    most: int = 2,
+    lacking: Mapping[str, str] | None = None,
+    drained: Container[str] = (),
+) -> Answer:
+    """Name the first edge of the order that is not out, and up to `most` - 1 more within `margin` ms of it.
+
+    out: edge -> why it is not to be named (verdict down, drained). lacking: the same for this site alone (it does not
+    hold the live release). drained: which of them an operator took out. A further edge is named only where the places
+    of both were given for a round trip: an operator's own choice stays alone.
+
+    If every edge with an address of the family is out, all are candidates again (fail open): first those that are only
+    down, then those that lack the release, the drained ones last.
+    """
+    lacks = lacking or {}
+    candidates: list[tuple[Ranked, str]] = []
+    for ranked in order.ranked:
+        address = edges[ranked.edge].address(family) if ranked.edge in edges else None
+        if address is not None:
+            candidates.append((ranked, address))
+    alive = [each for each in candidates if each[0].edge not in out and each[0].edge not in lacks]
+    failed_open = bool(candidates) and not alive
+    if failed_open:
+        # A worse class is never mixed in for the sake of a second address.
+        classes = [(ranked.edge in drained, ranked.edge in lacks) for ranked, _ in candidates]
+        alive = [each for each, its in zip(candidates, classes, strict=True) if its == min(classes)]
+    named = [
+        each for each in alive if each is alive[0] or near(alive[0][0].milliseconds, each[0].milliseconds, margin)
+    ][:most]
+    names = tuple(ranked.edge for ranked, _ in named)
+    because = [f"{ranked.edge}: {ranked.because}" for ranked, _ in named]
+    if named:
+        places = [ranked.edge for ranked in order.ranked]
+        for name in places[: places.index(names[-1])]:
+            if name not in names:
+                why = out.get(name) or lacks.get(name) or f"it has no IPv{family} address"
+                because.append(f"{name} is not named: {why}")
+    return Answer(tuple(address for _, address in named), names, tuple(because), failed_open)

@@ -1,0 +1,268 @@
+"""The steering table as it is read: client network -> edges in order of preference, with the reason for the order.
+
+It lies in flat arrays, so that a file of it is ready as soon as it is mapped into memory, and every process that
+answers shares one copy. `docs/formats.md` describes the bytes.
+
+Two layers of ranges, each sorted and without gaps or overlaps. The first tells *decisions* apart: the same edges in the
+same sequence, with the same ones near enough to stand beside each other. It alone is read to answer a question. The
+second tells *reasons* apart (which country, which measurement), and is read to explain one.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, Self, overload
+
+from edgeward.core.codec import Json, canonical_bytes, parse_object
+from edgeward.core.geography import Place, great_circle_km
+from edgeward.core.orders import Match, Order, Ranked, Source, SteeredEdge
+from edgeward.core.spans import find, widest_prefix
+from edgeward.errors import InputError, SchemaError
+
+SCHEMA = (1, 0)
+MAGIC = b"edgeward-steers\n"
+UNKNOWN_TENTHS = 0xFFFF
+"""In place of a round trip: none decided the place."""
+NONE = 0xFFFFFFFF
+"""In place of the number of a label: there is none."""
+
+KINDS: tuple[Source, ...] = ("operator", "measured", "geography", "default")
+"""What decided an edge's place; stored as the index."""
+
+SECTIONS: Final[Mapping[str, Literal["B", "H", "I", "Q", "i"]]] = {
+    "decision_starts_4": "I",
+    "decision_starts_6": "Q",
+    "decisions_4": "I",
+    "decisions_6": "I",
+    "reason_starts_4": "I",
+    "reason_starts_6": "Q",
+    "reasons_4": "I",
+    "reasons_6": "I",
+    "representatives": "I",
+    "edges": "H",
+    "tenths": "H",
+    "kinds": "B",
+    "operators": "I",
+    "places": "I",
+    "latitudes": "i",
+    "longitudes": "i",
+    "label_ends": "I",
+    "labels": "B",
+}
+"""Every section in the order of the file, with the type code of its cells (`array` module). Degrees are in
+millionths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a table says of itself. default: every edge, in the order for networks of which nothing is known.
+
+    depth: how many edges of an order are ranked for their network; the others follow in default order. margin:
+    milliseconds within which two edges may be named together.
+    """
+
+    edges: tuple[SteeredEdge, ...]
+    default: tuple[str, ...]
+    margin: float
+    depth: int
+
+    def to_json(self) -> dict[str, Json]:
+        """Return it without floats, as canonical JSON wants."""
+        edges = [
+            {
+                "name": each.name,
+                "place": None
+                if each.place is None
+                else [repr(float(each.place.latitude)), repr(float(each.place.longitude))],
+                "addresses": list(each.addresses),
+                "weight": each.weight,
+            }
+            for each in self.edges
+        ]
+        return {"edges": edges, "default": list(self.default), "margin": repr(self.margin), "depth": self.depth}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Json]) -> Self:
+        """Parse it. Raises what a wrong shape leads to: KeyError, TypeError, ValueError, InputError."""
+        edges = tuple(
+            SteeredEdge(
+                each["name"],
+                None if each["place"] is None else Place(*map(float, each["place"])),
+                tuple(each["addresses"]),
+                each["weight"],
+            )
+            for each in value["edges"]
+        )
+        return cls(edges, tuple(value["default"]), float(value["margin"]), int(value["depth"]))
+
+
+class SteeringTable:
+    """Immutable. Made by `steering.build` or `from_bytes`; `orders` holds every decision once."""
+
+    __slots__ = ("_cells", "_names", "edges", "head", "orders")
+
+    def __init__(self, head: Head, cells: Mapping[str, memoryview]) -> None:
+        self.head = head
+        self.edges = head.edges
+        self._cells = cells
+        self._names = tuple(edge.name for edge in head.edges)
+        self.orders: Sequence[Order] = _Orders(self, cells["representatives"])
+
+    @property
+    def margin(self) -> float:
+        """Milliseconds within which two edges may be named together; orders are told apart by it."""
+        return self.head.margin
+
+    def match(self, address: bytes) -> Match:
+        """Return the decision for an address of 4 or 16 bytes, and how wide the network is that shares it.
+
+        Raises ValueError for any other number of bytes. An IPv4 address in an IPv6 one (::ffff:0:0/96) counts as IPv6.
+        """
+        cells = self._cells
+        if len(address) == 4:
+            key, starts, found, bits = int.from_bytes(address), cells["decision_starts_4"], cells["decisions_4"], 32
+        elif len(address) == 16:
+            key, starts, found, bits = int.from_bytes(address[:8]), cells["decision_starts_6"], cells["decisions_6"], 64
+        else:
+            msg = f"an address has 4 or 16 bytes, not {len(address)}"
+            raise ValueError(msg)
+        step = find(starts, key)
+        return Match(found[step], widest_prefix(starts, step, key, bits))
+
+    def explain(self, address: bytes) -> Order:
+        """Return the order for an address with that address's own reasons. Raises ValueError as `match` does.
+
+        `orders[match(address).order]` has the same edges in the same sequence, but the reasons (and milliseconds) of
+        the first network that has this decision.
+        """
+        if len(address) not in {4, 16}:
+            msg = f"an address has 4 or 16 bytes, not {len(address)}"
+            raise ValueError(msg)
+        family, key = ("4", address) if len(address) == 4 else ("6", address[:8])
+        step = find(self._cells[f"reason_starts_{family}"], int.from_bytes(key))
+        return self.reason(self._cells[f"reasons_{family}"][step])
+
+    def reason(self, number: int) -> Order:
+        """Return the order with the reasons that are stored under a number."""
+        cells, depth = self._cells, self.head.depth
+        place, operator = cells["places"][number], cells["operators"][number]
+        where = None if place == NONE else (self._label(place), self._place(place))
+        network = None if operator == NONE else self._label(operator)
+        ranked = []
+        for slot in range(number * depth, (number + 1) * depth):
+            edge, kind, tenths = self.edges[cells["edges"][slot]], KINDS[cells["kinds"][slot]], cells["tenths"][slot]
+            counted = None if tenths == UNKNOWN_TENTHS else counted_milliseconds(tenths, edge.weight)
+            ranked.append(Ranked(edge.name, counted, _because(edge, kind, tenths, network, where)))
+        named = {each.edge for each in ranked}
+        ranked += [Ranked(name, None, _FURTHER) for name in self.head.default if name not in named]
+        source = KINDS[cells["kinds"][number * depth]]
+        return Order(tuple(ranked), source, _why(source, network, where))
+
+    def _label(self, number: int) -> str:
+        ends = self._cells["label_ends"]
+        return bytes(self._cells["labels"][ends[number - 1] if number else 0 : ends[number]]).decode()
+
+    def _place(self, number: int) -> Place:
+        return Place(self._cells["latitudes"][number] / 1e6, self._cells["longitudes"][number] / 1e6)
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes of a file that `from_bytes` reads. Equal tables have equal bytes."""
+        sections = {name: len(self._cells[name]) for name in SECTIONS}
+        head = canonical_bytes({"schema": list(SCHEMA), **self.head.to_json(), "sections": sections})
+        parts = [MAGIC, len(head).to_bytes(8, "little"), _padded(head)]
+        parts += [_padded(bytes(self._cells[name])) for name in SECTIONS]
+        return b"".join(parts)
+
+    @classmethod
+    def from_bytes(cls, data: bytes | memoryview) -> Self:
+        """Read what `to_bytes` wrote, without a copy: the table keeps the buffer, a mapped file for one.
+
+        Raises SchemaError for anything else: no such file, another major version, cut short, another byte order.
+        """
+        view = memoryview(data).cast("B")
+        if bytes(view[:16]) != MAGIC or sys.byteorder != "little":
+            raise SchemaError("this is no steering table for this machine", kind="steering table")
+        size = int.from_bytes(view[16:24], "little")
+        head = parse_object(bytes(view[24 : 24 + size]), kind="steering table", major=SCHEMA[0])
+        cells, at = {}, 24 + size + -size % 8
+        try:
+            for name, code in SECTIONS.items():
+                length = int(head["sections"][name]) * _SIZES[code]
+                cells[name] = view[at : at + length].cast(code)
+                at += length + -length % 8
+            if at != len(view):
+                msg = f"it has {len(view)} bytes, and its head speaks of {at}"
+                raise ValueError(msg)
+            return cls(Head.from_json(head), cells)
+        except (KeyError, TypeError, ValueError, InputError) as error:
+            msg = f"a stored steering table is not of the expected shape: {error}"
+            raise SchemaError(msg, kind="steering table") from error
+
+
+_SIZES = {"B": 1, "H": 2, "I": 4, "Q": 8, "i": 4}
+_FURTHER = "in default order, after those that are ranked for this network"
+
+
+def _padded(data: bytes) -> bytes:
+    return data + b"\0" * (-len(data) % 8)
+
+
+def counted_tenths(tenths: int, weight: int) -> int:
+    """Return a round trip in tenths of a millisecond with the weight of its edge counted in."""
+    return tenths * 100 // weight
+
+
+def counted_milliseconds(tenths: int, weight: int) -> float:
+    """Return the same in milliseconds."""
+    return counted_tenths(tenths, weight) / 10
+
+
+class _Orders(Sequence[Order]):
+    """Every decision of a table, made from its arrays when it is asked for."""
+
+    __slots__ = ("_representatives", "_table")
+
+    def __init__(self, table: SteeringTable, representatives: memoryview) -> None:
+        self._table = table
+        self._representatives = representatives
+
+    def __len__(self) -> int:
+        return len(self._representatives)
+
+    @overload
+    def __getitem__(self, index: int) -> Order: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Order, ...]: ...
+    def __getitem__(self, index: int | slice) -> Order | tuple[Order, ...]:
+        if isinstance(index, slice):
+            return tuple(self._table.reason(each) for each in self._representatives[index])
+        return self._table.reason(self._representatives[index])
+
+
+def _why(source: Source, network: str | None, where: tuple[str, Place] | None) -> str:
+    """Return the sentence for a whole order."""
+    if source == "operator":
+        return f"the operator's own order for {network}"
+    if source == "measured":
+        return "round trips that were measured for this network"
+    if source == "geography" and where is not None:
+        return f"geography: this network is in {where[0]} ({where[1].latitude:.1f}, {where[1].longitude:.1f})"
+    return "the default order: nothing is known of where this network is"
+
+
+def _because(edge: SteeredEdge, kind: Source, tenths: int, network: str | None, where: tuple[str, Place] | None) -> str:
+    """Return the sentence for one edge's place in it."""
+    if kind == "operator":
+        return f"the operator names it for {network}"
+    weight = (
+        ""
+        if edge.weight == 100
+        else f", counted as {counted_milliseconds(tenths, edge.weight):.0f} (weight {edge.weight})"
+    )
+    if kind == "measured":
+        return f"{tenths / 10:.0f} ms measured{weight}"
+    if kind == "geography" and where is not None and edge.place is not None:
+        return (
+            f"about {tenths / 10:.0f} ms for the {great_circle_km(edge.place, where[1]):,.0f} km to {where[0]}{weight}"
+        )
+    return "in default order: its own place is not known" if where is not None else "in default order"

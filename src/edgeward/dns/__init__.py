@@ -1,0 +1,1 @@
+"""The authoritative name server: messages, zones, answers."""

@@ -1,0 +1,225 @@
+"""The records of answers: what zones, proofs and steering make of a name, rendered once and kept until they change."""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from edgeward.core.answer import choose
+from edgeward.core.steering_table import SteeringTable
+from edgeward.dns.view import View
+from edgeward.dns.wire import (
+    AAAA,
+    ANY,
+    CNAME,
+    HINFO,
+    NOERROR,
+    NS,
+    NXDOMAIN,
+    REFUSED,
+    SERVFAIL,
+    SOA,
+    TXT,
+    A,
+    name_to_wire,
+    record,
+)
+from edgeward.dns.zone import Catalogue, Kind, Node, RRset, ZoneIndex
+
+_QNAME: Final = b"\xc0\x0c"
+"""A pointer to the name of the question, which is always at this place."""
+_PROOF: Final = b"\x0f_acme-challenge"
+_PROOF_TTL: Final = 1
+_MOST_KEPT: Final = 100_000
+_MOST_ALIASES: Final = 8
+_MINIMAL: Final = RRset(3600, (b"\x07RFC8482\x00",))
+"""The answer to ANY (RFC 8482 section 4.2)."""
+
+Section = tuple[int, bytes]
+_NONE: Final[Section] = (0, b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """An answer without what differs from one question to the next. Sections: number and bytes of their records."""
+
+    rcode: int
+    authoritative: bool
+    answer: Section = _NONE
+    authority: Section = _NONE
+    additional: Section = _NONE
+
+
+_REFUSED: Final = Body(REFUSED, authoritative=False)
+_FAILED: Final = Body(SERVFAIL, authoritative=False)
+
+
+class Bodies:
+    """Bodies by name, type and, where an answer is steered, order of edges."""
+
+    def __init__(self, view: View, table: SteeringTable | None) -> None:
+        self._view = view
+        self._table = table
+        self._edges = {edge.name: edge for edge in table.edges} if table else {}
+        self._catalogue = Catalogue(view.zones)
+        self._proofs = {
+            name_to_wire(name): RRset(_PROOF_TTL, tuple(text_rdata(text) for text in texts))
+            for name, texts in view.proofs.txt.items()
+        }
+        self._fixed: dict[tuple[bytes, int], Body | None] = {}
+        self._steered: dict[tuple[bytes, int, int], Body] = {}
+        self._matches: dict[bytes, tuple[int, int]] = {}
+
+    def find(self, name: bytes, kind: int, network: bytes) -> tuple[Body, int]:
+        """Return the body, and the prefix length around `network` (4 or 16 bytes) that it holds for."""
+        key = (name, kind)
+        if key in self._fixed:
+            fixed = self._fixed[key]
+        else:
+            fixed = self._resolve(name, kind, None)
+            if len(self._fixed) >= _MOST_KEPT:
+                self._fixed.clear()
+            self._fixed[key] = fixed
+        if fixed is not None:
+            return fixed, 0
+        if self._table is None:
+            return _FAILED, 0
+        match = self._matches.get(network)
+        if match is None:
+            found = self._table.match(network)
+            if len(self._matches) >= _MOST_KEPT:
+                self._matches.clear()
+            match = self._matches[network] = (found.order, found.prefix)
+        order, prefix = match
+        body = self._steered.get((name, kind, order))
+        if body is None:
+            body = self._resolve(name, kind, order) or _FAILED
+            if len(self._steered) >= _MOST_KEPT:
+                self._steered.clear()
+            self._steered[name, kind, order] = body
+        return body, prefix
+
+    def _resolve(self, name: bytes, kind: int, order: int | None) -> Body | None:
+        """Return the body; None if it depends on an order of edges and none is given."""
+        zone = self._catalogue.zone_of(name)
+        if zone is None:
+            return _REFUSED
+        count, records, owner = 0, b"", _QNAME
+        seen: set[bytes] = set()
+        while True:
+            seen.add(name)
+            proofs = self._proof_body(name, kind, owner)
+            if proofs is not None:
+                return _with(proofs, count, records)
+            found = zone.look_up(name, kind)
+            if found.kind is Kind.REFERRAL:
+                return _with(_referral(zone, found.node, authoritative=bool(count)), count, records)
+            if found.kind is Kind.NOTHING:
+                return _with(Body(NXDOMAIN, authoritative=True, authority=_denial(zone)), count, records)
+            node = found.node
+            alias = node.rrsets.get(CNAME)
+            if alias is None or kind in {CNAME, ANY}:
+                body = self._at(zone, node, kind, owner, order)
+                return None if body is None else _with(body, count, records)
+            target = alias.rdatas[0].lower()
+            records += record(owner, CNAME, alias.ttl, alias.rdatas[0])
+            count += 1
+            next_zone = self._catalogue.zone_of(target)
+            if next_zone is None or target in seen or count >= _MOST_ALIASES:
+                return Body(NOERROR, authoritative=True, answer=(count, records))
+            name, owner, zone = target, alias.rdatas[0], next_zone
+
+    def _proof_body(self, name: bytes, kind: int, owner: bytes) -> Body | None:
+        """Return what is to be said of a name that may hold proofs, None if its zone says it."""
+        if not name.startswith(_PROOF):
+            return None
+        if not self._view.proofs.known:
+            zone = self._catalogue.zone_of(name)
+            found = zone.look_up(name, kind) if zone else None
+            elsewhere = found is not None and (found.kind is Kind.REFERRAL or CNAME in found.node.rrsets)
+            return None if elsewhere else _FAILED
+        proofs = self._proofs.get(name)
+        if proofs is None or kind != TXT:
+            return None
+        return Body(NOERROR, authoritative=True, answer=_section(owner, TXT, proofs))
+
+    def _at(self, zone: ZoneIndex, node: Node, kind: int, owner: bytes, order: int | None) -> Body | None:
+        if kind == ANY:
+            return Body(NOERROR, authoritative=True, answer=_section(owner, HINFO, _MINIMAL))
+        if node.site is not None and kind in {A, AAAA}:
+            if order is None:
+                return None
+            rrset = self._addresses(node.site, 4 if kind == A else 6, order)
+        else:
+            rrset = node.rrsets.get(kind)
+        if rrset is None:
+            return Body(NOERROR, authoritative=True, authority=_denial(zone))
+        additional = _glue(zone, rrset) if kind == NS else _NONE
+        return Body(NOERROR, authoritative=True, answer=_section(owner, kind, rrset), additional=additional)
+
+    def _addresses(self, site: str, family: Literal[4, 6], order: int) -> RRset | None:
+        assert self._table is not None
+        view = self._view
+        answer = choose(
+            self._table.orders[order],
+            self._edges,
+            out=view.out,
+            family=family,
+            margin=view.margin,
+            most=view.most,
+            lacking=view.lacking.get(site),
+            drained=view.drained,
+        )
+        if not answer.addresses:
+            return None
+        return RRset(view.steered_ttl, tuple(ipaddress.ip_address(each).packed for each in answer.addresses))
+
+
+def text_rdata(text: str) -> bytes:
+    """Return the data of a TXT record: strings of at most 255 bytes (RFC 1035 section 3.3.14)."""
+    raw = text.encode()
+    parts = [raw[start : start + 255] for start in range(0, len(raw), 255)] or [b""]
+    return b"".join(bytes([len(part)]) + part for part in parts)
+
+
+def _with(body: Body, count: int, records: bytes) -> Body:
+    """Return the body with the aliases that led to it before its answer."""
+    if not count:
+        return body
+    if body.rcode in {REFUSED, SERVFAIL}:
+        return _FAILED if body.rcode == SERVFAIL else Body(NOERROR, authoritative=True, answer=(count, records))
+    return Body(
+        body.rcode,
+        authoritative=True,
+        answer=(count + body.answer[0], records + body.answer[1]),
+        authority=body.authority,
+        additional=body.additional,
+    )
+
+
+def _section(owner: bytes, kind: int, rrset: RRset) -> Section:
+    return len(rrset.rdatas), b"".join(record(owner, kind, rrset.ttl, rdata) for rdata in rrset.rdatas)
+
+
+def _denial(zone: ZoneIndex) -> Section:
+    """The SOA record of an answer that says no; its time to live is that of the denial (RFC 2308 section 3)."""
+    rdata = zone.soa.rdatas[0]
+    minimum = int.from_bytes(rdata[-4:], "big")
+    return 1, record(zone.origin, SOA, min(zone.soa.ttl, minimum), rdata)
+
+
+def _referral(zone: ZoneIndex, cut: Node, *, authoritative: bool) -> Body:
+    rrset = cut.rrsets[NS]
+    return Body(NOERROR, authoritative, authority=_section(cut.owner, NS, rrset), additional=_glue(zone, rrset))
+
+
+def _glue(zone: ZoneIndex, servers: RRset) -> Section:
+    """The addresses, as far as the zone has them, of the servers that NS records name."""
+    count, records = 0, b""
+    for target in servers.rdatas:
+        node = zone.node(target.lower())
+        for kind in (A, AAAA):
+            rrset = node.rrsets.get(kind) if node else None
+            if rrset is not None:
+                more, data = _section(target, kind, rrset)
+                count, records = count + more, records + data
+    return count, records

@@ -1,0 +1,171 @@
+"""From the bytes of a question to those of its answer. No input or output; one thread."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from edgeward.core.steering_table import SteeringTable
+from edgeward.dns.bodies import Bodies, Body, Section, text_rdata
+from edgeward.dns.cookies import answer_cookie
+from edgeward.dns.limits import RateLimiter, Verdict
+from edgeward.dns.view import View
+from edgeward.dns.wire import (
+    AA,
+    AXFR,
+    CHAOS,
+    IN,
+    IXFR,
+    NOERROR,
+    OPCODE,
+    PAYLOAD,
+    QR,
+    RD,
+    REFUSED,
+    SMALLEST,
+    TC,
+    TXT,
+    Edns,
+    Query,
+    Refused,
+    cookie_option,
+    message,
+    name_to_wire,
+    nsid_option,
+    opt_record,
+    parse_query,
+    record,
+    subnet_option,
+)
+
+_CD: Final = 0x0010
+_TCP_LIMIT: Final = 65_535
+_EMPTY: Final[Section] = (0, b"")
+_ID_NAMES: Final = frozenset(map(name_to_wire, ("id.server", "hostname.bind")))
+_VERSION_NAMES: Final = frozenset(map(name_to_wire, ("version.server", "version.bind")))
+
+
+class Responder:
+    """Answers questions. secret: key of the cookies, up to 32 bytes. limiter: None for no limit.
+
+    clock, steady: seconds since the epoch, and seconds that never jump.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        table: SteeringTable | None,
+        *,
+        secret: bytes,
+        limiter: RateLimiter | None = None,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._view = view
+        self._table = table
+        self._secret = secret
+        self._limiter = limiter
+        self._clock = clock
+        self._steady = steady
+        self._bodies = Bodies(view, table)
+        self.counts: dict[int, int] = {}
+        """Answers by code."""
+
+    def replace(self, *, view: View | None = None, table: SteeringTable | None = None) -> None:
+        """Answer from something else from now on; what is not given stays."""
+        self._view, self._table = view or self._view, table or self._table
+        self._bodies = Bodies(self._view, self._table)
+
+    def respond(self, data: bytes, source: bytes, *, tcp: bool = False) -> bytes | None:
+        """Return the answer to a message from the address `source` (4 or 16 bytes); None: there is to be none."""
+        try:
+            query = parse_query(data)
+        except Refused as error:
+            return self._limited(self._refusal(data, error), error.rcode, source, tcp=tcp)
+        if query is None:
+            return None
+        edns, known = query.edns, False
+        options = b""
+        if edns is not None:
+            if edns.cookie is not None:
+                cookie, known = answer_cookie(edns.cookie, source, secret=self._secret, now=int(self._clock()))
+                options += cookie_option(cookie)
+            if edns.nsid:
+                options += nsid_option(self._view.server.encode())
+        if query.klass != IN:
+            body, scope = self._other_class(query), 0
+        elif query.type in {AXFR, IXFR}:
+            body, scope = Body(REFUSED, authoritative=False), 0
+        else:
+            subnet = edns.subnet if edns else None
+            told = subnet is not None and subnet.source > 0
+            body, scope = self._bodies.find(query.name, query.type, subnet.padded if told and subnet else source)
+            if subnet is not None:
+                options += subnet_option(subnet, scope if told else 0)
+        answer = _assemble(query, body, options, limit=_limit(edns, tcp=tcp))
+        if known:
+            tcp = True  # its address is as sure as one of TCP
+        return self._limited(answer, body.rcode, source, tcp=tcp)
+
+    def _limited(self, answer: bytes, rcode: int, source: bytes, *, tcp: bool) -> bytes | None:
+        self.counts[rcode] = self.counts.get(rcode, 0) + 1
+        if tcp or self._limiter is None:
+            return answer
+        verdict = self._limiter.judge(source, rcode, self._steady())
+        if verdict is Verdict.SEND:
+            return answer
+        return _truncated(answer) if verdict is Verdict.SLIP else None
+
+    def _refusal(self, data: bytes, error: Refused) -> bytes:
+        sent = int.from_bytes(data[2:4], "big")
+        flags = QR | sent & (OPCODE | RD | _CD) | error.rcode & 15
+        additional: Section = _EMPTY
+        if error.edns is not None:
+            additional = (1, opt_record(b"", rcode=error.rcode, dnssec_ok=error.edns.dnssec_ok))
+        return message(
+            int.from_bytes(data[:2], "big"), flags, error.question, (_EMPTY, _EMPTY, additional)
+        )  # fmt: skip
+
+    def _other_class(self, query: Query) -> Body:
+        """Answer what operators ask servers about themselves (RFC 4892)."""
+        text = None
+        if query.klass == CHAOS and query.type == TXT:
+            if query.name in _ID_NAMES:
+                text = self._view.server
+            elif query.name in _VERSION_NAMES:
+                text = self._view.version
+        if text is None:
+            return Body(REFUSED, authoritative=False)
+        return Body(NOERROR, authoritative=True, answer=(1, record(b"\xc0\x0c", TXT, 0, text_rdata(text), CHAOS)))
+
+
+def _limit(edns: Edns | None, *, tcp: bool) -> int:
+    if tcp:
+        return _TCP_LIMIT
+    return SMALLEST if edns is None else max(SMALLEST, min(edns.payload, PAYLOAD))
+
+
+def _assemble(query: Query, body: Body, options: bytes, *, limit: int) -> bytes:
+    """Put an answer together; where it is too long, additional records go first, then it is truncated (RFC 2181 9)."""
+    flags = QR | query.flags & (RD | _CD) | body.rcode
+    if body.authoritative:
+        flags |= AA
+    own = b"" if query.edns is None else opt_record(options, dnssec_ok=query.edns.dnssec_ok)
+    count = 0 if query.edns is None else 1
+    more, glue = body.additional
+    size = 12 + len(query.question) + len(body.answer[1]) + len(body.authority[1]) + len(own)
+    if size > limit:
+        return message(query.id, flags | TC, query.question, (_EMPTY, _EMPTY, (count, own)))
+    if size + len(glue) > limit:
+        more, glue = _EMPTY
+    return message(query.id, flags, query.question, (body.answer, body.authority, (more + count, glue + own)))
+
+
+def _truncated(answer: bytes) -> bytes:
+    """Return the header and question of an answer, truncated: for whoever is limited (no OPT record fits a slip)."""
+    flags = int.from_bytes(answer[2:4], "big") | TC
+    at = 12
+    if answer[5]:
+        while answer[at]:
+            at += 1 + answer[at]
+        at += 5
+    return answer[:2] + flags.to_bytes(2, "big") + answer[4:6] + b"\0" * 6 + answer[12:at]

@@ -1,0 +1,74 @@
+"""What the tests of the name server ask for."""
+
+import asyncio
+import ipaddress
+import shutil
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from dns_world import AMERICAN, AUSTRALIAN, GERMAN, SECRET, edges, zones
+from edgeward.core.geography import Place
+from edgeward.core.steering import build
+from edgeward.core.steering_table import SteeringTable
+from edgeward.dns.responder import Responder
+from edgeward.dns.view import View
+
+
+@pytest.fixture(scope="session")
+def table() -> SteeringTable:
+    """Three networks with a place, and one each of IPv6."""
+    network = ipaddress.ip_network
+    return build(
+        edges(),
+        geography=[
+            (network(GERMAN), Place(51.0, 10.0), "Germany"),
+            (network(AUSTRALIAN), Place(-33.0, 148.0), "Australia"),
+            (network(AMERICAN), Place(39.0, -80.0), "United States"),
+            (network("2001:db8:a::/48"), Place(-33.0, 148.0), "Australia"),
+        ],
+        default=("fra",),
+    )
+
+
+@pytest.fixture
+def view() -> View:
+    """Everything is well."""
+    return View(zones(), server="fra", version="edgeward 1.2.3")
+
+
+@pytest.fixture
+def responder(view: View, table: SteeringTable) -> Responder:
+    """A responder of these zones and that table, without a limit."""
+    return Responder(view, table, secret=SECRET)
+
+
+@pytest.fixture(scope="session")
+def fuzz_responder(table: SteeringTable) -> Responder:
+    """One for all examples of a property."""
+    return Responder(View(zones(), server="fra", version="edgeward 1.2.3"), table, secret=SECRET)
+
+
+Run = Callable[..., Awaitable[str]]
+
+
+@pytest.fixture
+def run_tool() -> Run:
+    """Run one of Debian's tools and return what it prints; one that is not installed is a skip with that reason."""
+
+    async def run(*command: str, seconds: float = 20.0) -> str:
+        if shutil.which(command[0]) is None:
+            pytest.skip(f"{command[0]} is not installed (make setup as root installs it on Debian)")
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        try:
+            async with asyncio.timeout(seconds):
+                out, _ = await process.communicate()
+        except BaseException:
+            process.kill()
+            await process.wait()
+            raise
+        return out.decode(errors="replace")
+
+    return run

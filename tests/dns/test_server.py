@@ -1,0 +1,162 @@
+"""The name server on real sockets, asked by the tools that people use."""
+
+import asyncio
+import contextlib
+import re
+import socket
+import struct
+from collections.abc import AsyncIterator
+
+import dns.asyncquery
+import dns.message
+import dns.rcode
+import pytest
+
+from dns_world import FRANKFURT, SYDNEY
+from edgeward.dns.responder import Responder
+from edgeward.dns.server import NameServer, TcpLimits, bind, packed
+from edgeward.errors import ServeError
+
+PORT = 5300
+
+
+class Running:
+    """A name server on an address of its own."""
+
+    def __init__(self, address: str, server: NameServer) -> None:
+        self.address = address
+        self.server = server
+
+    def dig(self, *arguments: str) -> tuple[str, ...]:
+        return ("dig", f"@{self.address}", "-p", str(PORT), "+tries=1", "+time=5", *arguments)
+
+
+@pytest.fixture
+async def running(responder: Responder, loopback_address: str) -> AsyncIterator[Running]:
+    """A server with short limits for TCP."""
+    udp, tcp = bind([loopback_address], PORT)
+    server = NameServer(responder, limits=TcpLimits(connections=8, from_one=4, idle=0.5))
+    async with server.serving(udp[0], tcp):
+        yield Running(loopback_address, server)
+    for each in (*udp[0], *tcp):
+        each.close()
+
+
+async def test_dig_gets_the_nearest_edge_for_a_subnet(running: Running, run_tool) -> None:
+    """UDP and TCP, with the client subnet of the demo."""
+    for extra in ((), ("+tcp",)):
+        out = await run_tool(*running.dig("www.example.test", "+subnet=139.130.4.0/24", *extra))
+        assert SYDNEY in out
+        assert re.search(r"CLIENT-SUBNET: 139\.130\.4\.0/24/[1-9]", out)
+        assert "status: NOERROR" in out
+    out = await run_tool(*running.dig("+short", "www.example.test", "+subnet=194.25.0.0/24"))
+    assert out.split() == [FRANKFURT]
+    out = await run_tool(*running.dig("www.example.test", "+subnet=0"))
+    assert "status: NOERROR" in out
+
+
+async def test_the_tools_agree(running: Running, run_tool) -> None:
+    """dig, kdig, drill and delv read the same answers."""
+    tools = {
+        "dig": lambda name, kind: running.dig("+short", name, kind),
+        "kdig": lambda name, kind: ("kdig", f"@{running.address}", "-p", str(PORT), "+short", name, kind),
+        "drill": lambda name, kind: ("drill", "-p", str(PORT), f"@{running.address}", name, kind),
+        "delv": lambda name, kind: ("delv", "-i", f"@{running.address}", "-p", str(PORT), "+short", name, kind),
+    }
+    for name, kind, expected in (
+        ("mail.example.test", "A", "192.0.2.25"),
+        ("example.test", "MX", "10 mail.example.test."),
+        ("a.wild.example.test", "A", "192.0.2.99"),
+        ("example.test", "CAA", '0 issue "ca.example"'),
+    ):
+        for tool, command in tools.items():
+            out = " ".join((await run_tool(*command(name, kind))).split())
+            assert expected in out, f"{tool}: {out}"
+
+
+async def test_a_truncated_answer_is_asked_again_over_tcp(running: Running, run_tool) -> None:
+    """As every resolver does."""
+    out = await run_tool(*running.dig("large.example.test", "TXT"))
+    assert "Truncated, retrying in TCP mode" in out
+    assert out.count("x" * 250) == 8
+
+
+async def test_questions_may_be_pipelined(running: Running) -> None:
+    """RFC 7766 section 6.2.1.1: several on one connection before the first answer is read; each has its answer."""
+    reader, writer = await asyncio.open_connection(running.address, PORT)
+    asked = [dns.message.make_query("mail.example.test", "A") for _ in range(50)]
+    for message in asked:
+        raw = message.to_wire()
+        writer.write(struct.pack("!H", len(raw)) + raw)
+    async with asyncio.timeout(5):
+        answers = []
+        for _ in asked:
+            size = int.from_bytes(await reader.readexactly(2), "big")
+            answers.append(dns.message.from_wire(await reader.readexactly(size)))
+    assert {answer.id for answer in answers} == {message.id for message in asked}
+    assert all(answer.rcode() == dns.rcode.NOERROR for answer in answers)
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_idle_connections_are_closed_and_too_many_refused(running: Running) -> None:
+    """Half a question keeps nothing open; the fifth connection of one address is ended at once, the others live on."""
+    connections = [await asyncio.open_connection(running.address, PORT) for _ in range(4)]
+    fifth, fifth_writer = await asyncio.open_connection(running.address, PORT)
+    async with asyncio.timeout(5):
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await fifth.readexactly(1)
+        connections[0][1].write(b"\0\x20half")
+        for reader, _ in connections:
+            assert await reader.read() == b"", "closed for being idle"
+    answer = await dns.asyncquery.tcp(
+        dns.message.make_query("mail.example.test", "A"), running.address, port=PORT, timeout=5
+    )
+    assert answer.rcode() == dns.rcode.NOERROR
+    for writer in (fifth_writer, *(writer for _, writer in connections)):
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def test_a_new_view_loses_no_question(running: Running, responder: Responder, view) -> None:
+    """Questions in a row while views are swapped a hundred times: each is answered."""
+
+    async def ask_on() -> int:
+        for _ in range(300):
+            message = dns.message.make_query("www.example.test", "A")
+            answer = await dns.asyncquery.udp(message, running.address, port=PORT, timeout=5)
+            assert answer.rcode() == dns.rcode.NOERROR
+        return 300
+
+    async def swap() -> None:
+        for _ in range(100):
+            responder.replace(view=view)
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        asked = group.create_task(ask_on())
+        group.create_task(swap())
+    assert asked.result() == 300
+
+
+def test_an_address_that_is_taken_is_a_clear_error(loopback_address: str) -> None:
+    """Which address, which port, why, and what to look for; nothing stays open."""
+    with socket.socket() as other:
+        other.bind((loopback_address, PORT))
+        other.listen()
+        with pytest.raises(ServeError, match=rf"cannot listen on {re.escape(loopback_address)} port {PORT}.*in use"):
+            bind([loopback_address], PORT)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("192.0.2.1", b"\xc0\0\2\1"),
+        ("::ffff:192.0.2.1", b"\xc0\0\2\1"),
+        ("fe80::1%lo", b"\xfe\x80" + b"\0" * 13 + b"\1"),
+    ],
+)
+def test_addresses_as_bytes(address: str, expected: bytes) -> None:
+    """IPv4 is IPv4 however the socket writes it."""
+    assert packed(address) == expected

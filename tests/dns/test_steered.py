@@ -1,0 +1,218 @@
+"""What depends on who asks and on what is true just now: steering, proofs, EDNS options, cookies, limits."""
+
+from dataclasses import replace
+
+import dns.edns
+import dns.flags
+import dns.message
+import dns.rcode
+import pytest
+
+from dns_world import CLIENTS, FRANKFURT, SECRET, SYDNEY, VIRGINIA, ask, is_denial, query, texts
+from edgeward.dns.limits import RateLimiter, Rates
+from edgeward.dns.responder import Responder
+from edgeward.dns.view import Proofs
+
+# ------------------------------------------------------------------------------------------------------------ steering
+
+
+def subnet(network: str) -> dns.edns.ECSOption:
+    address, _, length = network.partition("/")
+    return dns.edns.ECSOption(address, int(length))
+
+
+def test_readers_are_sent_to_their_nearest_edge(responder) -> None:
+    """By the address of who asks, or by the client subnet that it tells, which is the same; the TTL is 30 s."""
+    for name in ("www.example.test", "example.test"):
+        for edge, address in (("fra", FRANKFURT), ("iad", VIRGINIA), ("syd", SYDNEY)):
+            own = ask(responder, query(name), source=CLIENTS[edge])
+            told = ask(responder, query(name, options=[subnet(f"{CLIENTS[edge]}/24")]), source="192.0.2.1")
+            assert texts(own) == texts(told) == [address]
+            assert own.answer[0].ttl == 30
+    assert texts(ask(responder, query("www.example.test", "AAAA"), source=CLIENTS["syd"])) == ["2001:db8::3"]
+    told = ask(responder, query("www.example.test", options=[subnet("2001:db8:a::/56")]))
+    assert texts(told) == [SYDNEY]
+
+
+def test_an_edge_without_an_address_of_the_family_is_passed_over(responder) -> None:
+    """The nearest one that has IPv6 answers for AAAA."""
+    assert texts(ask(responder, query("www.example.test", "AAAA"), source=CLIENTS["iad"])) == ["2001:db8::1"]
+
+
+def test_the_scope_is_as_wide_as_the_decision_allows(responder, table) -> None:
+    """RFC 7871 section 7.2.1: source and address repeated; the scope is the network that has this same order."""
+    answer = ask(responder, query("www.example.test", options=[subnet("139.130.4.0/24")]))
+    (option,) = answer.options
+    assert (option.address, option.srclen) == ("139.130.4.0", 24)
+    assert option.scopelen == table.match(bytes([139, 130, 4, 0])).prefix > 0
+    static = ask(responder, query("mail.example.test", options=[subnet("139.130.4.0/24")]))
+    assert static.options[0].scopelen == 0, "what is the same for all is told to be"
+
+
+def test_a_client_subnet_is_never_sent_unless_told(responder) -> None:
+    """RFC 7871 section 7.2.1."""
+    assert ask(responder, query("www.example.test")).opt is None
+    assert ask(responder, query("www.example.test", use_edns=0)).options == ()
+
+
+@pytest.mark.parametrize("value", [b"\0\1\0\0", b"\0\2\0\0", b"\0\0\0\0"], ids=["IPv4", "IPv6", "no family"])
+def test_a_subnet_of_length_0_means_the_address_of_who_asks(responder, value) -> None:
+    """RFC 7871 section 7.1.2: a client that wants nothing to be told of it; it is repeated with scope 0."""
+    asked = query("www.example.test", options=[dns.edns.GenericOption(8, value)])
+    raw = responder.respond(asked.to_wire(), bytes([139, 130, 4, 5]))
+    assert raw[3] & 15 == dns.rcode.NOERROR
+    assert bytes([203, 0, 113, 3]) in raw
+    assert raw.endswith(b"\0\x08\0\4" + value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"", b"\0\1\x18", b"\0\1\x18\0\x8b\x82", b"\0\1\x18\0\x8b\x82\4\1", b"\0\1\x21\0\1\2\3\4\5", b"\0\1\x18\x18\1\2\3",
+     b"\0\1\x17\0\1\2\3", b"\0\2\x81\0" + b"\1" * 17, b"\0\3\x08\0\1", b"\0\0\x08\0\1"],
+)  # fmt: skip
+def test_a_malformed_client_subnet_is_a_format_error(responder, value) -> None:
+    """RFC 7871 section 6: lengths that do not fit, bits behind the prefix, a scope in a question, unknown families."""
+    asked = query("www.example.test", options=[dns.edns.GenericOption(8, value)])
+    raw = responder.respond(asked.to_wire(), b"\x7f\0\0\1")
+    assert raw[3] & 15 == dns.rcode.FORMERR
+    assert dns.message.from_wire(raw).opt is not None
+
+
+def test_what_is_out_is_not_named(responder, view) -> None:
+    """Verdicts and drains at once, for all sites; what an edge lacks, for that site alone; all out: as if none were."""
+    responder.replace(view=replace(view, out={"syd": "it does not answer"}))
+    assert SYDNEY not in texts(ask(responder, query("www.example.test"), source=CLIENTS["syd"]))
+    responder.replace(view=replace(view, lacking={"www": {"syd": "it does not hold the live release"}}))
+    assert SYDNEY not in texts(ask(responder, query("www.example.test"), source=CLIENTS["syd"]))
+    responder.replace(view=replace(view, lacking={"other": {"syd": "it does not hold the live release"}}))
+    assert texts(ask(responder, query("www.example.test"), source=CLIENTS["syd"])) == [SYDNEY]
+    responder.replace(view=replace(view, out=dict.fromkeys(("fra", "iad", "syd"), "it does not answer")))
+    assert texts(ask(responder, query("www.example.test"), source=CLIENTS["syd"])) == [SYDNEY]
+
+
+def test_without_a_table_steered_names_fail_and_the_others_do_not(view) -> None:
+    """SERVFAIL, so that resolvers ask another server: a fault of ours is no answer."""
+    bare = Responder(view, None, secret=SECRET)
+    assert ask(bare, query("www.example.test")).rcode() == dns.rcode.SERVFAIL
+    assert ask(bare, query("alias.example.test")).rcode() == dns.rcode.SERVFAIL
+    assert texts(ask(bare, query("mail.example.test"))) == ["192.0.2.25"]
+    assert is_denial(ask(bare, query("www.example.test", "MX")))
+
+
+# -------------------------------------------------------------------------------------------------------------- proofs
+
+
+def test_proofs_are_answered_as_they_are_known(responder, view) -> None:
+    """TXT records of `_acme-challenge` names appear and go with the view; several stand beside each other."""
+    name = "_acme-challenge.www.example.test"
+    assert ask(responder, query(name, "TXT")).rcode() == dns.rcode.NXDOMAIN
+    responder.replace(view=replace(view, proofs=Proofs(txt={name: ("one", "two")})))
+    assert texts(ask(responder, query(name, "TXT"))) == ['"one"', '"two"']
+    responder.replace(view=view)
+    assert ask(responder, query(name, "TXT")).rcode() == dns.rcode.NXDOMAIN
+
+
+def test_proofs_that_are_not_known_are_a_failure_and_not_a_no(responder, view) -> None:
+    """Without the store: SERVFAIL for every name that could hold one, and only for those."""
+    responder.replace(view=replace(view, proofs=Proofs(known=False)))
+    for name in ("_acme-challenge.example.test", "_acme-challenge.www.example.test", "_ACME-challenge.x.fleet.test"):
+        assert ask(responder, query(name, "TXT")).rcode() == dns.rcode.SERVFAIL
+    assert texts(ask(responder, query("mail.example.test"))) == ["192.0.2.25"]
+
+
+# ---------------------------------------------------------------------------------------------------------------- EDNS
+
+
+def test_edns_is_answered_with_edns(responder) -> None:
+    """RFC 6891: version 0, our size, DO repeated; options that nobody knows are passed over."""
+    asked = query("mail.example.test", use_edns=0, want_dnssec=True, options=[dns.edns.GenericOption(65001, b"x")])
+    answer = ask(responder, asked)
+    assert (answer.edns, answer.payload, answer.ednsflags & dns.flags.DO) == (0, 1232, dns.flags.DO)
+    assert answer.options == ()
+    assert ask(responder, query("mail.example.test", use_edns=False)).edns == -1
+
+
+def test_another_version_is_bad(responder) -> None:
+    """BADVERS, with version 0 in the answer and no records (RFC 6891 section 6.1.3)."""
+    answer = ask(responder, query("mail.example.test", use_edns=1))
+    assert (answer.rcode(), answer.edns, answer.answer) == (dns.rcode.BADVERS, 0, [])
+
+
+def test_nsid_names_the_server(responder) -> None:
+    """RFC 5001: only to who asks for it."""
+    answer = ask(responder, query("mail.example.test", options=[dns.edns.GenericOption(3, b"")]))
+    assert [(int(option.otype), option.to_wire()) for option in answer.options] == [(3, b"fra")]
+
+
+def test_long_answers_are_truncated_for_udp_alone(responder) -> None:
+    """512 bytes without EDNS, what the client takes up to 1,232 with it, everything over TCP (RFC 2181 section 9)."""
+    for options, limit in (({}, 512), ({"use_edns": 0, "payload": 4096}, 1232), ({"use_edns": 0, "payload": 100}, 512)):
+        asked = query("large.example.test", "TXT", **options)
+        raw = responder.respond(asked.to_wire(), b"\x7f\0\0\1")
+        answer = dns.message.from_wire(raw)
+        assert len(raw) <= limit
+        assert answer.flags & dns.flags.TC
+        assert not answer.answer
+        assert (answer.opt is not None) == bool(options)
+    whole = ask(responder, query("large.example.test", "TXT"), tcp=True)
+    assert not whole.flags & dns.flags.TC
+    assert len(texts(whole)[0]) > 2000
+
+
+# ------------------------------------------------------------------------------------------------- cookies and limits
+
+
+def cookie_of(answer: dns.message.Message) -> bytes:
+    (option,) = [option for option in answer.options if int(option.otype) == 10]
+    return option.to_wire()
+
+
+def test_cookies_are_given_and_known_again(table, view) -> None:
+    """RFC 7873: client cookie first, ours behind it; one of ours is good for an hour, at its own address alone."""
+    now = 1_800_000_000.0
+    responder = Responder(view, table, secret=SECRET, clock=lambda: now)
+    first = cookie_of(ask(responder, query("mail.example.test", options=[dns.edns.GenericOption(10, b"c" * 8)])))
+    assert (len(first), first[:8]) == (24, b"c" * 8)
+
+    def again(source: str = "192.0.2.1", cookie: bytes = first) -> bytes:
+        asked = query("mail.example.test", options=[dns.edns.GenericOption(10, cookie)])
+        return cookie_of(ask(responder, asked, source=source))
+
+    assert again() == first
+    assert again("192.0.2.2")[8:] != first[8:], "it is another client's"
+    now += 1_900
+    renewed = again()
+    assert renewed != first, "it is renewed before it is too old"
+    assert again(cookie=renewed) == renewed
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 9, 15, 41])
+def test_cookies_of_no_allowed_length_are_a_format_error(responder, length) -> None:
+    """RFC 7873 section 5.2.2: 8 bytes, or 16 to 40."""
+    asked = query("mail.example.test", options=[dns.edns.GenericOption(10, b"c" * length)])
+    assert responder.respond(asked.to_wire(), b"\x7f\0\0\1")[3] & 15 == dns.rcode.FORMERR
+
+
+def test_floods_are_limited_and_whoever_is_there_gets_through(table, view) -> None:
+    """Past its budget a prefix gets every second answer truncated and no other; TCP, cookies of ours, other prefixes
+    and time that has passed are answered.
+    """
+    now = 1000.0
+    limiter = RateLimiter(Rates(per_second=10, burst=2, slip=2))
+    responder = Responder(view, table, secret=SECRET, limiter=limiter, steady=lambda: now, clock=lambda: 1.8e9)
+    asked = query("mail.example.test").to_wire()
+    flood = [responder.respond(asked, bytes([198, 51, 100, number])) for number in range(40)]
+    assert all(raw is not None and not raw[2] & 2 for raw in flood[:20])
+    rest = [None if raw is None else bool(raw[2] & 2) for raw in flood[20:]]
+    assert rest == [None, True] * 10
+    slipped = dns.message.from_wire(flood[21])
+    assert (slipped.question[0].name.to_text(), slipped.answer) == ("mail.example.test.", [])
+    client = bytes([198, 51, 100, 7])
+    assert responder.respond(asked, client, tcp=True) is not None
+    with_cookie = query("mail.example.test", options=[dns.edns.GenericOption(10, b"c" * 8)])
+    cookie = cookie_of(dns.message.from_wire(responder.respond(with_cookie.to_wire(), client, tcp=True)))
+    known = query("mail.example.test", options=[dns.edns.GenericOption(10, cookie)]).to_wire()
+    assert all(not responder.respond(known, client)[2] & 2 for _ in range(5))
+    assert not responder.respond(asked, bytes([198, 51, 101, 1]))[2] & 2
+    now += 1
+    assert not responder.respond(asked, client)[2] & 2

@@ -1,0 +1,107 @@
+"""A small world of zones and edges that the tests of the name server ask about, and how they ask."""
+
+import ipaddress
+
+import dns.message
+import dns.rdata
+import dns.rdatatype
+
+from edgeward.core.geography import Place
+from edgeward.core.orders import SteeredEdge
+from edgeward.dns.responder import Responder
+from edgeward.dns.zone import RRset, Zone
+
+SECRET = bytes(range(16))
+FRANKFURT, VIRGINIA, SYDNEY = "203.0.113.1", "203.0.113.2", "203.0.113.3"
+GERMAN, AUSTRALIAN, AMERICAN = "194.25.0.0/24", "139.130.4.0/24", "8.8.8.0/24"
+CLIENTS = {"fra": "194.25.0.7", "syd": "139.130.4.5", "iad": "8.8.8.8"}
+
+RECORDS = """
+fleet.test 86400 SOA ns-fra.fleet.test. hostmaster.fleet.test. 7 3600 600 86400 60
+fleet.test 86400 NS ns-fra.fleet.test.
+fleet.test 86400 NS ns-syd.fleet.test.
+ns-fra.fleet.test 86400 A 203.0.113.1
+ns-fra.fleet.test 86400 AAAA 2001:db8::1
+ns-syd.fleet.test 86400 A 203.0.113.3
+example.test 86400 SOA ns-fra.fleet.test. hostmaster.fleet.test. 7 3600 600 86400 60
+example.test 86400 NS ns-fra.fleet.test.
+example.test 86400 NS ns-syd.fleet.test.
+example.test 300 MX 10 mail.example.test.
+example.test 300 TXT "v=spf1 -all" "second string"
+example.test 300 CAA 0 issue "ca.example"
+mail.example.test 300 A 192.0.2.25
+_sip._tcp.example.test 300 SRV 1 2 5060 mail.example.test.
+alias.example.test 300 CNAME www.example.test.
+chain.example.test 300 CNAME alias.example.test.
+away.example.test 300 CNAME www.elsewhere.test.
+dead.example.test 300 CNAME nothing.example.test.
+loop.example.test 300 CNAME pool.example.test.
+pool.example.test 300 CNAME loop.example.test.
+*.wild.example.test 300 A 192.0.2.99
+*.wild.example.test 300 TXT "any"
+below.sub.wild.example.test 300 A 192.0.2.98
+deep.empty.example.test 300 A 192.0.2.97
+child.example.test 300 NS ns1.child.example.test.
+child.example.test 300 NS ns.elsewhere.test.
+child.example.test 300 DS 12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+ns1.child.example.test 300 A 192.0.2.53
+large.example.test 300 TXT "{large}"
+"""
+STEERED = {"example.test": "www", "www.example.test": "www"}
+
+
+def zones() -> tuple[Zone, ...]:
+    """Both zones, from the text above."""
+    made: dict[str, dict[str, dict[int, list[tuple[int, bytes]]]]] = {"fleet.test": {}, "example.test": {}}
+    large = '" "'.join("x" * 250 for _ in range(8))
+    for line in RECORDS.replace("{large}", large).strip().splitlines():
+        owner, ttl, kind, text = line.split(" ", 3)
+        rdata = dns.rdata.from_text("IN", kind, text).to_wire()
+        origin = "fleet.test" if owner.endswith("fleet.test") else "example.test"
+        by_type = made[origin].setdefault(owner, {})
+        by_type.setdefault(int(dns.rdatatype.from_text(kind)), []).append((int(ttl), rdata))
+    return tuple(
+        Zone(
+            origin,
+            {
+                owner: {kind: RRset(rows[0][0], tuple(data for _, data in rows)) for kind, rows in by_type.items()}
+                for owner, by_type in owners.items()
+            },
+            STEERED if origin == "example.test" else {},
+        )
+        for origin, owners in made.items()
+    )
+
+
+def edges() -> tuple[SteeredEdge, ...]:
+    """Three edges, far from each other; the one in Virginia has no IPv6 address."""
+    return (
+        SteeredEdge("fra", Place(50.03, 8.57), (FRANKFURT, "2001:db8::1")),
+        SteeredEdge("iad", Place(38.94, -77.46), (VIRGINIA,)),
+        SteeredEdge("syd", Place(-33.95, 151.18), (SYDNEY, "2001:db8::3")),
+    )
+
+
+def ask(
+    responder: Responder, query: dns.message.Message, *, source: str = "192.0.2.1", tcp: bool = False
+) -> dns.message.Message:
+    """Return the answer to a question, which must have one that is well-formed and belongs to it."""
+    raw = responder.respond(query.to_wire(), ipaddress.ip_address(source).packed, tcp=tcp)
+    assert raw is not None
+    answer = dns.message.from_wire(raw)
+    assert answer.id == query.id
+    return answer
+
+
+def query(name: str, kind: str = "A", **options) -> dns.message.Message:
+    return dns.message.make_query(name, kind, **options)
+
+
+def texts(answer: dns.message.Message) -> list[str]:
+    return [str(rdata) for rrset in answer.answer for rdata in rrset]
+
+
+def is_denial(answer: dns.message.Message) -> bool:
+    """Whether the authority section is the zone's SOA with the TTL of denials."""
+    (rrset,) = answer.authority
+    return rrset.rdtype == dns.rdatatype.SOA and rrset.ttl == 60 and not answer.answer
