@@ -53,7 +53,8 @@ def edgeward(plan: DemoPlan, *arguments: str, cache: Path) -> subprocess.Complet
     cache: folder for the stat cache and variants, so that measurements do not touch the user's own.
     """
     environment = {
-        **os.environ,
+        # Without its bytecode, which every installation has, the program would compile itself at each start.
+        **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         "EDGEWARD_STORE": plan.store_url,
         "EDGEWARD_TOKEN_FILE": str(plan.token_file),
         "XDG_CACHE_HOME": str(cache),
