@@ -37,7 +37,7 @@ _SCHEMA = (1, 1)
 class ServedRelease:
     """The release that a site is served from, and since when (seconds since the epoch).
 
-    left: releases that stopped being served, when that was in lived time, for those whose assets are not yet noted as kept.
+    left: releases that stopped being served, and when (lived time), for those whose assets are not noted as kept yet.
     """
 
     release: Digest
