@@ -35,7 +35,7 @@ def parts_at(tmp_path: Path) -> Callable[..., Parts]:
         clock = Clock()
         disk = EdgeDisk(tmp_path / name)
         disk.clear_scratch()
-        holdings = Holdings(disk, edge="fra", clock=clock)
+        holdings = Holdings(disk, edge="fra", clock=clock, timer=clock)
         holdings.load()
         return Parts(holdings, Stager(holdings, store.blobs, reserve=reserve), clock)
 

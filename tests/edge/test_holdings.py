@@ -1,12 +1,14 @@
 """What an edge holds: kept assets, the state that survives a restart, and what a restart finds."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from edge_parts import Parts, make_release
+from edge_parts import Clock, Parts, make_release
 from edgeward.edge.disk import EdgeState, ServedRelease
 from edgeward.edge.holdings import Holdings
+from edgeward.edge.stager import Stager
 from edgeward.errors import DiskError, SchemaError
 
 DAY = 86_400
@@ -66,6 +68,37 @@ async def test_a_rollback_and_back_keeps_both(store, parts: Parts) -> None:
     parts.clock.now += 2 * DAY
     await parts.holdings.keep("blog")
     assert kept(parts) == {APP1}
+
+
+@pytest.mark.parametrize("jump", [-3650 * DAY, 30 * DAY])
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_wrong_clock_ages_no_asset(store, parts: Parts, jump: int, *, restarted: bool) -> None:
+    """The machine's clock jumps, by days or years, to and fro, under a running agent or before one starts: an asset is
+    kept for keep_assets_days of the time that passed, no shorter and no longer.
+    """
+    wall, passed = Clock(), Clock(0)
+
+    def process() -> Holdings:
+        made = Holdings(parts.disk, edge="fra", clock=wall, timer=passed)
+        made.load()
+        return made
+
+    parts = replace(parts, holdings=process())
+    parts.stager = Stager(parts.holdings, store.blobs, reserve=0)
+    first, second = await site(APP1).put(store), await site(APP2).put(store)
+    for made in (first, second):
+        await parts.stage(made)
+        await parts.serve(made)
+    await parts.holdings.unstage(first.key)
+    for step, left in ((jump, {APP1, APP2}), (-jump, {APP1, APP2}), (jump, {APP2})):
+        wall.now += step
+        passed.now += 7 * DAY // 3 + 1
+        parts.holdings.note_time()
+        if restarted:
+            passed.now = 5  # the machine, too
+            parts.holdings = process()
+        await parts.holdings.keep("blog")
+        assert kept(parts) == left
 
 
 async def test_a_site_that_is_removed_leaves_no_folder(store, parts: Parts) -> None:
@@ -180,7 +213,7 @@ async def test_a_damaged_index_of_kept_assets_is_made_anew(store, parts: Parts) 
 def test_the_state_survives_the_disk() -> None:
     """Bytes of the state parse back to it."""
     release = make_release({"/index.html": "x"}).key[1]
-    state = EdgeState({"blog": ServedRelease(release, 5, ((release, 4),))}, frozenset({"order"}))
+    state = EdgeState({"blog": ServedRelease(release, 5, ((release, 4),))}, frozenset({"order"}), lived=77)
     assert EdgeState.from_bytes(state.to_bytes()) == state
 
 

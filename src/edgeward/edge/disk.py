@@ -16,12 +16,13 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeward.core.codec import Json, canonical_bytes, parse_object
 from edgeward.core.digest import Digest, parse_digest
+from edgeward.core.fleet import SiteStatus
 from edgeward.core.plan import ReleaseKey
 from edgeward.core.release import Manifest, unpack_manifest
 from edgeward.errors import DiskError, SchemaError
@@ -29,14 +30,14 @@ from edgeward.serve.blobs import BlobFolder
 from edgeward.serve.kept import KeptFolder
 from edgeward.serve.tree import FOLDERS
 
-_SCHEMA = (1, 0)
+_SCHEMA = (1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class ServedRelease:
     """The release that a site is served from, and since when (seconds since the epoch).
 
-    left: releases that stopped being served, the time when, for those whose assets are not yet noted as kept.
+    left: releases that stopped being served, and when (lived time), for those whose assets are not noted as kept yet.
     """
 
     release: Digest
@@ -46,10 +47,28 @@ class ServedRelease:
 
 @dataclass(frozen=True, slots=True)
 class EdgeState:
-    """What `edge.json` holds. sites: by name. purged: keys of the purge orders that were carried out here."""
+    """What `edge.json` holds. sites: by name. purged: keys of the purge orders that were carried out here.
+
+    lived: seconds as this edge counts them (`clock.LivedTime`); 0: it has not begun to.
+    """
 
     sites: Mapping[str, ServedRelease] = field(default_factory=dict)
     purged: frozenset[str] = frozenset()
+    lived: int = 0
+
+    def site_status(self, staged: Iterable[ReleaseKey]) -> Mapping[str, SiteStatus]:
+        """Return what an edge on which these releases are staged reports of each site that it holds something of."""
+        found: dict[str, list[Digest]] = {site: [] for site in self.sites}
+        for site, release in sorted(staged):
+            found.setdefault(site, []).append(release)
+        return {
+            site: SiteStatus(
+                live=served.release if (served := self.sites.get(site)) else None,
+                since=served.since if served else 0,
+                staged=tuple(releases),
+            )
+            for site, releases in found.items()
+        }
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes."""
@@ -61,6 +80,7 @@ class EdgeState:
                     for name, site in self.sites.items()
                 },
                 "purged": sorted(self.purged),
+                "lived": self.lived,
             }
         )
 
@@ -70,7 +90,7 @@ class EdgeState:
         value = parse_object(data, kind="edge state", major=_SCHEMA[0])
         try:
             sites = {str(name): _served(item) for name, item in value["sites"].items()}
-            return cls(sites, frozenset(str(key) for key in value["purged"]))
+            return cls(sites, frozenset(str(key) for key in value["purged"]), int(value.get("lived", 0)))
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise SchemaError(f"a stored edge state is not of the expected shape: {error!r}") from error
 

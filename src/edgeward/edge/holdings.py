@@ -18,6 +18,7 @@ from edgeward.core.fleet import PurgeOrder, SiteStatus
 from edgeward.core.plan import ReleaseKey
 from edgeward.core.release import Entry, Manifest, pack_manifest
 from edgeward.edge import repair
+from edgeward.edge.clock import LivedTime, elapsed
 from edgeward.edge.disk import EdgeDisk, EdgeState, ServedRelease
 from edgeward.edge.threads import to_the_end
 from edgeward.errors import EdgewardError, SchemaError
@@ -27,6 +28,7 @@ from edgeward.serve.kept import KeptAsset
 
 _LOG = logging.getLogger("edgeward.edge")
 _DAY = 86_400
+_MINUTE = 60
 _REMEMBERED = 8
 """Releases whose immutable assets are kept in memory: to find them in a large manifest takes a while."""
 
@@ -46,7 +48,14 @@ class _Assets:
 class Holdings:
     """The state of one edge's disk, in memory and on it. Methods raise DiskError."""
 
-    def __init__(self, disk: EdgeDisk, *, edge: str, clock: Callable[[], int] = lambda: int(time.time())) -> None:
+    def __init__(
+        self,
+        disk: EdgeDisk,
+        *,
+        edge: str,
+        clock: Callable[[], int] = lambda: int(time.time()),
+        timer: Callable[[], float] = elapsed,
+    ) -> None:
         self.disk = disk
         self.writing = asyncio.Lock()
         """Held by whoever changes the blob folder or a kept folder."""
@@ -58,7 +67,8 @@ class Holdings:
         self.pins: Counter[Digest] = Counter()
         """Blobs that a staging under way counts on."""
         self._edge = edge
-        self._clock = clock
+        self._clock, self._timer = clock, timer
+        self.lived = LivedTime(0, clock=clock, timer=timer)
         self._manifests: dict[str, Manifest] = {}
         self._fresh: dict[ReleaseKey, Manifest] = {}
         """Manifests of releases that were staged and not served yet: the next view needs them."""
@@ -73,6 +83,7 @@ class Holdings:
         is set aside; its copy, or without one the store, then says what is to be served of what is staged.
         """
         problems = self._load_state()
+        self.lived = LivedTime(self.state.lived, clock=self._clock, timer=self._timer)
         for key in list(self.disk.staged()):
             site, release = key
             try:
@@ -113,6 +124,11 @@ class Holdings:
             return {"state": f"what this edge served is known from a copy only: {why}"}
         self.lost = any(True for _ in self.disk.staged())
         return {"state": f"this edge does not know what it served: {why}"} if self.lost else {}
+
+    def note_time(self) -> None:
+        """Write the time down that was lived through, if a minute of it could be lost."""
+        if self.lived() - self.state.lived >= _MINUTE:
+            self._save(self.state)
 
     @property
     def live(self) -> Mapping[str, Digest]:
@@ -158,7 +174,7 @@ class Holdings:
             if known is None or known.release != release:
                 left = known.left if known else ()
                 if name in because_left:
-                    left = (*left, (because_left[name], now))
+                    left = (*left, (because_left[name], self.lived()))
                 known = ServedRelease(release, now, left)
             sites[name] = known
         self._manifests = {served.manifest.settings.name: served.manifest for served in view.sites}
@@ -174,10 +190,10 @@ class Holdings:
         assets = assets_of(self.disk.manifest(release))
         return all(entry.path in kept and kept[entry.path].until is not None for entry in assets)
 
-    def note_left(self, site: str, release: Digest, at: int) -> None:
-        """Write down that a release, whose assets are here, stopped being live at some time; `keep` does the rest."""
+    def note_left(self, site: str, release: Digest, ago: int) -> None:
+        """Write down that a release, whose assets are here, left so many seconds ago; `keep` does the rest."""
         if (served := self.state.sites.get(site)) is not None:
-            served = replace(served, left=(*served.left, (release, at)))
+            served = replace(served, left=(*served.left, (release, self.lived() - ago)))
             self._save(replace(self.state, sites={**self.state.sites, site: served}))
 
     def note_purged(self, keys: Iterable[str]) -> None:
@@ -244,7 +260,7 @@ class Holdings:
         return changed
 
     def _keep(self, site: str, staged: list[Digest], served: ServedRelease | None, without: frozenset[Digest]) -> bool:
-        now = self._clock()
+        now = self.lived()
         folder = self.disk.kept(site)
         try:
             before = folder.assets()
@@ -358,19 +374,10 @@ class Holdings:
 
     def site_status(self) -> Mapping[str, SiteStatus]:
         """Return what the edge reports of each site that it holds something of."""
-        found: dict[str, list[Digest]] = {site: [] for site in self.state.sites}
-        for site, release in sorted(self.staged):
-            found.setdefault(site, []).append(release)
-        return {
-            site: SiteStatus(
-                live=served.release if (served := self.state.sites.get(site)) else None,
-                since=served.since if served else 0,
-                staged=tuple(releases),
-            )
-            for site, releases in found.items()
-        }
+        return self.state.site_status(self.staged)
 
     def _save(self, state: EdgeState) -> None:
+        state = replace(state, lived=self.lived())
         self.disk.save(state)
         self.state = state
 

@@ -75,7 +75,7 @@ class Missed:
             if record is None or record.release == live or self._holdings.has_noted(site, record.release):
                 continue
             await self._stager.stage_assets(record)
-            self._holdings.note_left(site, record.release, at)
+            self._holdings.note_left(site, record.release, max(0, self._clock() - at))
             await self._holdings.keep(site)
             count += 1
         return count

@@ -40,6 +40,7 @@ class Sweep:
 
     async def once(self) -> int:
         """Sweep once; returns how many blobs were removed. Raises DiskError, CorruptionError, SchemaError."""
+        self._holdings.note_time()
         for site in sorted({*self._holdings.live, *(key[0] for key in self._holdings.staged)}):
             if await self._holdings.keep(site):  # assets whose time is over
                 self._looked_at = None

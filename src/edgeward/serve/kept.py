@@ -21,7 +21,9 @@ _INDEX = "kept.json"
 
 @dataclass(frozen=True, slots=True)
 class KeptAsset:
-    """One asset that stays reachable. until: seconds since the epoch when it may go; None while a release holds it."""
+    """One asset that stays reachable. until: when it may go, by the clock of whoever writes the folder; None while a
+    release holds it.
+    """
 
     entry: Entry
     until: int | None
