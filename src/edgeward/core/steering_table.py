@@ -171,7 +171,7 @@ class SteeringTable:
             ranked.append(Ranked(edge.name, counted, _because(edge, kind, tenths, network, where)))
         named = {each.edge for each in ranked}
         ranked += [Ranked(name, None, _FURTHER) for name in self.head.default if name not in named]
-        source = KINDS[cells["kinds"][number * depth]]
+        source = KINDS[min(cells["kinds"][number * depth : (number + 1) * depth])]
         return Order(tuple(ranked), source, _why(source, network, where))
 
     def _label(self, number: int) -> str:
@@ -278,7 +278,6 @@ def _because(edge: SteeredEdge, kind: Source, tenths: int, network: str | None, 
     if kind == "measured":
         return f"{tenths / 10:.0f} ms measured{weight}"
     if kind == "geography" and where is not None and edge.place is not None:
-        return (
-            f"about {tenths / 10:.0f} ms for the {great_circle_km(edge.place, where[1]):,.0f} km to {where[0]}{weight}"
-        )
+        km = great_circle_km(edge.place, where[1])
+        return f"about {tenths / 10:.0f} ms to {where[0]}, {km:,.0f} km away{weight}"
     return "in default order: its own place is not known" if where is not None else "in default order"
