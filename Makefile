@@ -8,7 +8,7 @@ PYTHON     ?= python3
 SITE       ?= site
 ARGS       ?=
 BIN        := .venv/bin
-LOCKS      := requirements/run.txt requirements/dev.txt requirements/bench.txt requirements/uv.txt
+LOCKS      := requirements/run.txt requirements/dev.txt requirements/bench.txt requirements/data.txt requirements/uv.txt
 SOURCES    := src tests tools $(wildcard bench lab)
 TYPED      := src tools $(wildcard bench lab)
 COMPILE    := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
@@ -18,7 +18,7 @@ COMPILE    := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock upgrade check format test test-long demo bench bench-setup clean
+.PHONY: help setup lock upgrade check format test test-long demo bench bench-setup data clean
 .DELETE_ON_ERROR:
 MAKEFLAGS  += --no-print-directory
 
@@ -48,10 +48,10 @@ setup: .venv/.project  ## environment in .venv from hash-locked requirements; ng
 	@touch $@
 
 lock: .venv/.uv  ## write requirements/*.txt anew after a change to requirements/*.in; keeps versions that still fit
-	@set -e; for name in uv run dev bench; do $(COMPILE) requirements/$$name.in --output-file requirements/$$name.txt; done
+	@set -e; for name in uv run dev bench data; do $(COMPILE) requirements/$$name.in --output-file requirements/$$name.txt; done
 
 upgrade: .venv/.uv  ## the same, to the newest versions
-	@set -e; for name in uv run dev bench; do $(COMPILE) --upgrade requirements/$$name.in --output-file requirements/$$name.txt; done
+	@set -e; for name in uv run dev bench data; do $(COMPILE) --upgrade requirements/$$name.in --output-file requirements/$$name.txt; done
 
 check: .venv/.project  ## format, lint, types, layers, the house rules
 	@$(BIN)/ruff format --quiet --check $(SOURCES) || { $(BIN)/ruff format --check $(SOURCES); echo "hint: make format" >&2; exit 1; }
@@ -81,6 +81,13 @@ bench-setup: setup .venv/.bench  ## the peers that bench measures against
 
 bench: bench-setup  ## speed, side by side with peers, as ratios
 	@exec $(BIN)/python -m bench $(ARGS)
+
+.venv/.data: .venv/.packages requirements/data.txt
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements/data.txt
+	@touch $@
+
+data: setup .venv/.data  ## which networks are in which country, asked anew; some ten minutes, for each release
+	@exec $(BIN)/python tools/list_countries.py $(ARGS)
 
 clean:  ## everything that make has made
 	rm -rf .venv .cache .hypothesis .pytest_cache build dist

@@ -58,7 +58,7 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """All edges of a fleet in order of preference for some network. source: what decided the first of them."""
+    """All edges of a fleet in order of preference for some network. source: the strongest of what decided it."""
 
     ranked: tuple[Ranked, ...]
     source: Source

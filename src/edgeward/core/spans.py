@@ -7,8 +7,9 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import merge
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Self
+from itertools import repeat
 
 from edgeward.core.orders import Family
 from edgeward.errors import InputError, Problem
@@ -58,29 +59,50 @@ def _text(number: int, family: Family) -> str:
     return str(ip_address(number.to_bytes(4 if family == 4 else 16)))
 
 
-@dataclass(frozen=True, slots=True)
 class Steps:
-    """A value for every address: `values[i]` from `starts[i]` up to the next start. The first start is 0."""
+    """A value for every address of a family: `values[i]` from `starts[i]` up to the next start. The first is 0."""
 
-    starts: Sequence[int]
-    values: Sequence[int]
+    __slots__ = ("starts", "values")
 
-    @classmethod
-    def flatten(cls, spans: Iterable[tuple[Span, int]], family: Family, *, what: str) -> Self:
-        """Give each address the value of the narrowest span of the family around it.
+    def __init__(self, starts: Sequence[int], values: Sequence[int]) -> None:
+        self.starts = starts
+        self.values = values
 
-        Spans lie within each other or apart. Raises InputError for two that overlap in part and for one that is given
-        twice, since no order of input may decide. what: their source, for the message.
+
+class Cover:
+    """Spans of one family, each with a value, that lie within each other or apart. In arrays: there may be millions."""
+
+    def __init__(self, family: Family) -> None:
+        self._family = family
+        self._firsts, self._lasts, self._values = array("Q"), array("Q"), array("q")
+        self._sorted = True
+
+    def add(self, span: Span, value: int) -> None:
+        """Take in one more, of this family."""
+        if self._firsts and (span.first, -span.last) < (self._firsts[-1], -self._lasts[-1]):
+            self._sorted = False
+        self._firsts.append(span.first)
+        self._lasts.append(span.last)
+        self._values.append(value)
+
+    def _ascending(self) -> Iterable[int]:
+        """Return the indices by first address, wider spans before those within them."""
+        numbers = range(len(self._firsts))
+        if self._sorted:
+            return numbers
+        return sorted(numbers, key=lambda each: (self._firsts[each], -self._lasts[each]))
+
+    def flatten(self, what: str) -> Steps:
+        """Give each address the value of the narrowest span around it, NOTHING where there is none.
+
+        Raises InputError for two that overlap in part and for one that is given twice, since no order of input may
+        decide. what: their source, for the message.
         """
-        top = (1 << BITS[family]) - 1
-        ordered = sorted(
-            ((span.first, -span.last, value) for span, value in spans if span.family == family),
-            key=lambda each: each[:2],
-        )
+        top = (1 << BITS[self._family]) - 1
         starts, values = array("Q", [0]), array("q", [NOTHING])
-        around: list[tuple[int, int]] = [(top, NOTHING)]
+        around = [(top, NOTHING)]
         problems: list[Problem] = []
-        before: tuple[int, int] | None = None
+        before = (NOTHING, NOTHING)
 
         def begin(start: int, value: int) -> None:
             if starts[-1] == start:
@@ -89,38 +111,43 @@ class Steps:
                 starts.append(start)
                 values.append(value)
 
-        for first, minus_last, value in ordered:
-            last = -minus_last
+        for number in self._ascending():
+            first, last = self._firsts[number], self._lasts[number]
             while around[-1][0] < first:
                 ended, _ = around.pop()
                 begin(ended + 1, around[-1][1])
             if (first, last) == before:
-                problems.append(Problem("", 0, f"{Span(family, first, last)} is given twice"))
+                problems.append(Problem("", 0, f"{Span(self._family, first, last)} is given twice"))
             elif last > around[-1][0]:
-                problems.append(Problem("", 0, f"{Span(family, first, last)} overlaps another network in part"))
+                problems.append(Problem("", 0, f"{Span(self._family, first, last)} overlaps another one in part"))
             else:
-                begin(first, value)
-                around.append((last, value))
+                begin(first, self._values[number])
+                around.append((last, self._values[number]))
             before = first, last
         while len(around) > 1:
             ended, _ = around.pop()
             if ended < top:
                 begin(ended + 1, around[-1][1])
         if problems:
-            msg = f"{what}: {len(problems)} networks cannot be told apart, the first: {problems[0].message}"
+            msg = f"{what}: {len(problems)} cannot be told apart, the first: {problems[0].message}"
             raise InputError(msg, problems[:_MOST_PROBLEMS], hint="name each network once")
-        return cls(starts, values)
+        return Steps(starts, values)
 
 
-def combine(layers: Sequence[Steps]) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Yield each start of any layer in ascending order, with the value that each layer has from there on."""
-    places = [0] * len(layers)
-    for start in sorted({start for layer in layers for start in layer.starts}):
-        for number, layer in enumerate(layers):
-            following = places[number] + 1
-            if following < len(layer.starts) and layer.starts[following] == start:
-                places[number] = following
-        yield start, tuple(layer.values[place] for layer, place in zip(layers, places, strict=True))
+def combine(layers: Sequence[Steps]) -> Iterator[tuple[int, list[int]]]:
+    """Yield each start of any layer in ascending order, with the value that each layer has from there on.
+
+    The list is the same one each time, changed in place.
+    """
+    changes = merge(*(zip(layer.starts, repeat(number), layer.values) for number, layer in enumerate(layers)))
+    values = [NOTHING] * len(layers)
+    pending = 0
+    for start, number, value in changes:
+        if start != pending:
+            yield pending, values
+            pending = start
+        values[number] = value
+    yield pending, values
 
 
 def find(starts: Sequence[int], key: int) -> int:
@@ -134,8 +161,6 @@ def widest_prefix(starts: Sequence[int], index: int, key: int, bits: int) -> int
     It is one bit more than `key` has in common with the nearest address outside, below or above.
     """
     first = starts[index]
-    prefix = bits + 1 - (key ^ (first - 1)).bit_length() if first else 0
-    if index + 1 < len(starts):
-        above = bits + 1 - (key ^ starts[index + 1]).bit_length()
-        return max(prefix, above)
-    return prefix
+    below = (key ^ first - 1).bit_length() if first else bits + 1
+    above = (key ^ starts[index + 1]).bit_length() if index + 1 < len(starts) else bits + 1
+    return bits + 1 - min(below, above)

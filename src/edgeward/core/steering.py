@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 
 from edgeward.core.answer import MARGIN
-from edgeward.core.geography import Place, great_circle_km, milliseconds
+from edgeward.core.geography import Place, Ways, milliseconds
 from edgeward.core.orders import Family, Match, Order, Ranked, Source, SteeredEdge, near
-from edgeward.core.spans import NOTHING, Span, Steps, combine
+from edgeward.core.spans import NOTHING, Cover, Span, Steps, combine
 from edgeward.core.steering_table import (
     KINDS,
     NONE,
@@ -94,6 +94,19 @@ def _known(wanted: Sequence[str], names: Sequence[str]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(names.index(name) for name in wanted if name in names))
 
 
+class _Layer:
+    """Networks from one source. what: which, for messages."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.four = Cover(4)
+        self.six = Cover(6)
+
+    def add(self, network: Network, value: int) -> None:
+        span = Span.of(network)
+        (self.four if span.family == 4 else self.six).add(span, value)
+
+
 class _Builder:
     """Sweeps once over all addresses of each family, in ascending order; numbers are given as things are met."""
 
@@ -102,6 +115,7 @@ class _Builder:
         self.numbers = {edge.name: number for number, edge in enumerate(head.edges)}
         self.by_tie = [self.numbers[name] for name in head.default]
         self.ties = [head.default.index(edge.name) for edge in head.edges]
+        self.ways = [None if edge.place is None else Ways(edge.place) for edge in head.edges]
         self.cells = {name: array(code) for name, code in SECTIONS.items()}
         self.listed: list[tuple[str, tuple[int, ...]]] = []
         self.round_trips: list[Mapping[str, float]] = []
@@ -118,26 +132,19 @@ class _Builder:
         geography: Iterable[tuple[Network, Place, str]],
     ) -> SteeringTable:
         """Return the table of what was learned."""
-        layers: list[tuple[str, list[tuple[Span, int]]]] = []
-        spans = []
-        for span, text, listed in operator:
-            spans.append((span, len(self.listed)))
+        layers = [_Layer("the operator's networks"), _Layer("measured networks"), _Layer("networks with a place")]
+        for number, (span, text, listed) in enumerate(operator):
+            layers[0].add(span, number)
             self.listed.append((text, listed))
-        layers.append(("the operator's networks", spans))
-        spans = []
-        for network, round_trips in measured:
-            spans.append((Span.of(network), len(self.round_trips)))
+        for number, (network, round_trips) in enumerate(measured):
+            layers[1].add(network, number)
             self.round_trips.append(round_trips)
-        layers.append(("measured networks", spans))
-        spans = []
         numbers: dict[tuple[str, Place], int] = {}
         for network, place, label in geography:
-            spans.append((Span.of(network), numbers.setdefault((label, place), len(numbers))))
+            layers[2].add(network, numbers.setdefault((label, place), len(numbers)))
         self.places = list(numbers)
-        layers.append(("networks with a place", spans))
-        families: tuple[Family, ...] = (4, 6)
-        for family in families:
-            self._sweep(family, [Steps.flatten(each, family, what=what) for what, each in layers])
+        self._sweep(4, [layer.four.flatten(layer.what) for layer in layers])
+        self._sweep(6, [layer.six.flatten(layer.what) for layer in layers])
         return SteeringTable(self.head, {name: memoryview(cells) for name, cells in self.cells.items()})
 
     def _sweep(self, family: Family, layers: list[Steps]) -> None:
@@ -222,10 +229,8 @@ class _Builder:
         if found is None:
             where = None if place == NOTHING else self.places[place][1]
             tenths = [
-                UNKNOWN_TENTHS
-                if where is None or edge.place is None
-                else _tenths(milliseconds(great_circle_km(edge.place, where)), edge.name)
-                for edge in self.head.edges
+                UNKNOWN_TENTHS if where is None or ways is None else _tenths(milliseconds(ways.km(where)), edge.name)
+                for edge, ways in zip(self.head.edges, self.ways, strict=True)
             ]
             found = [self._key(edge, tenth) for edge, tenth in enumerate(tenths)], tenths
             self.modelled[place] = found

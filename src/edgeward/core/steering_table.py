@@ -11,12 +11,12 @@ second tells *reasons* apart (which country, which measurement), and is read to 
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Self, overload
+from typing import ClassVar, Final, Literal, Self, overload
 
 from edgeward.core.codec import Json, canonical_bytes, parse_object
 from edgeward.core.geography import Place, great_circle_km
-from edgeward.core.orders import Match, Order, Ranked, Source, SteeredEdge
-from edgeward.core.spans import find, widest_prefix
+from edgeward.core.orders import Family, Match, Order, Ranked, Source, SteeredEdge
+from edgeward.core.spans import BITS, find, widest_prefix
 from edgeward.errors import InputError, SchemaError
 
 SCHEMA = (1, 0)
@@ -96,17 +96,36 @@ class Head:
         return cls(edges, tuple(value["default"]), float(value["margin"]), int(value["depth"]))
 
 
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """The ranges of one family of addresses."""
+
+    CELLS: ClassVar = ("decision_starts", "decisions", "reason_starts", "reasons")
+
+    bits: int
+    decision_starts: memoryview
+    decisions: memoryview
+    reason_starts: memoryview
+    reasons: memoryview
+
+
+_LENGTHS: Final[Mapping[int, Family]] = {4: 4, 16: 6}
+
+
 class SteeringTable:
     """Immutable. Made by `steering.build` or `from_bytes`; `orders` holds every decision once."""
 
-    __slots__ = ("_cells", "_names", "edges", "head", "orders")
+    __slots__ = ("_by_length", "cells", "edges", "head", "orders")
 
     def __init__(self, head: Head, cells: Mapping[str, memoryview]) -> None:
         self.head = head
         self.edges = head.edges
-        self._cells = cells
-        self._names = tuple(edge.name for edge in head.edges)
+        self.cells = cells
         self.orders: Sequence[Order] = _Orders(self, cells["representatives"])
+        self._by_length = {
+            length: _Family(BITS[family], *(cells[f"{name}_{family}"] for name in _Family.CELLS))
+            for length, family in _LENGTHS.items()
+        }
 
     @property
     def margin(self) -> float:
@@ -118,16 +137,10 @@ class SteeringTable:
 
         Raises ValueError for any other number of bytes. An IPv4 address in an IPv6 one (::ffff:0:0/96) counts as IPv6.
         """
-        cells = self._cells
-        if len(address) == 4:
-            key, starts, found, bits = int.from_bytes(address), cells["decision_starts_4"], cells["decisions_4"], 32
-        elif len(address) == 16:
-            key, starts, found, bits = int.from_bytes(address[:8]), cells["decision_starts_6"], cells["decisions_6"], 64
-        else:
-            msg = f"an address has 4 or 16 bytes, not {len(address)}"
-            raise ValueError(msg)
-        step = find(starts, key)
-        return Match(found[step], widest_prefix(starts, step, key, bits))
+        family = self._family(address)
+        key = int.from_bytes(address[:8])
+        step = find(family.decision_starts, key)
+        return Match(family.decisions[step], widest_prefix(family.decision_starts, step, key, family.bits))
 
     def explain(self, address: bytes) -> Order:
         """Return the order for an address with that address's own reasons. Raises ValueError as `match` does.
@@ -135,16 +148,19 @@ class SteeringTable:
         `orders[match(address).order]` has the same edges in the same sequence, but the reasons (and milliseconds) of
         the first network that has this decision.
         """
-        if len(address) not in {4, 16}:
+        family = self._family(address)
+        return self.reason(family.reasons[find(family.reason_starts, int.from_bytes(address[:8]))])
+
+    def _family(self, address: bytes) -> "_Family":
+        try:
+            return self._by_length[len(address)]
+        except KeyError:
             msg = f"an address has 4 or 16 bytes, not {len(address)}"
-            raise ValueError(msg)
-        family, key = ("4", address) if len(address) == 4 else ("6", address[:8])
-        step = find(self._cells[f"reason_starts_{family}"], int.from_bytes(key))
-        return self.reason(self._cells[f"reasons_{family}"][step])
+            raise ValueError(msg) from None
 
     def reason(self, number: int) -> Order:
         """Return the order with the reasons that are stored under a number."""
-        cells, depth = self._cells, self.head.depth
+        cells, depth = self.cells, self.head.depth
         place, operator = cells["places"][number], cells["operators"][number]
         where = None if place == NONE else (self._label(place), self._place(place))
         network = None if operator == NONE else self._label(operator)
@@ -155,22 +171,22 @@ class SteeringTable:
             ranked.append(Ranked(edge.name, counted, _because(edge, kind, tenths, network, where)))
         named = {each.edge for each in ranked}
         ranked += [Ranked(name, None, _FURTHER) for name in self.head.default if name not in named]
-        source = KINDS[cells["kinds"][number * depth]]
+        source = KINDS[min(cells["kinds"][number * depth : (number + 1) * depth])]
         return Order(tuple(ranked), source, _why(source, network, where))
 
     def _label(self, number: int) -> str:
-        ends = self._cells["label_ends"]
-        return bytes(self._cells["labels"][ends[number - 1] if number else 0 : ends[number]]).decode()
+        ends = self.cells["label_ends"]
+        return bytes(self.cells["labels"][ends[number - 1] if number else 0 : ends[number]]).decode()
 
     def _place(self, number: int) -> Place:
-        return Place(self._cells["latitudes"][number] / 1e6, self._cells["longitudes"][number] / 1e6)
+        return Place(self.cells["latitudes"][number] / 1e6, self.cells["longitudes"][number] / 1e6)
 
     def to_bytes(self) -> bytes:
         """Return the bytes of a file that `from_bytes` reads. Equal tables have equal bytes."""
-        sections = {name: len(self._cells[name]) for name in SECTIONS}
+        sections = {name: len(self.cells[name]) for name in SECTIONS}
         head = canonical_bytes({"schema": list(SCHEMA), **self.head.to_json(), "sections": sections})
         parts = [MAGIC, len(head).to_bytes(8, "little"), _padded(head)]
-        parts += [_padded(bytes(self._cells[name])) for name in SECTIONS]
+        parts += [_padded(bytes(self.cells[name])) for name in SECTIONS]
         return b"".join(parts)
 
     @classmethod
@@ -262,7 +278,6 @@ def _because(edge: SteeredEdge, kind: Source, tenths: int, network: str | None, 
     if kind == "measured":
         return f"{tenths / 10:.0f} ms measured{weight}"
     if kind == "geography" and where is not None and edge.place is not None:
-        return (
-            f"about {tenths / 10:.0f} ms for the {great_circle_km(edge.place, where[1]):,.0f} km to {where[0]}{weight}"
-        )
+        km = great_circle_km(edge.place, where[1])
+        return f"about {tenths / 10:.0f} ms to {where[0]}, {km:,.0f} km away{weight}"
     return "in default order: its own place is not known" if where is not None else "in default order"

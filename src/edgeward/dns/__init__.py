@@ -1,1 +1,1 @@
-"""The authoritative name server: messages, zones, answers."""
+"""The authoritative name server: messages, zones, answers, and where in the world a client is."""
