@@ -74,11 +74,21 @@ def countries() -> Mapping[str, tuple[Place, str]]:
     return {row["code"]: (Place(float(row["latitude"]), float(row["longitude"])), row["name"]) for row in rows}
 
 
-def country_networks() -> Iterator[Located]:
-    """Yield the ranges of every country, ascending; those of a code without a place ("EU", "AP") are left out."""
+def ranges_source() -> str:
+    """Return where the shipped ranges are from: a package with its version, and its sources."""
+    return str(_ranges()[0]["source"])
+
+
+def _ranges() -> tuple[Mapping[str, Any], bytes]:
+    """Return the head and the body of the shipped ranges."""
     data = zlib.decompress((files("edgeward.dns") / "data/country_ranges.zlib").read_bytes())
     line, _, body = data.partition(b"\n")
-    head = parse_object(line, kind="list of country ranges", major=1)
+    return parse_object(line, kind="list of country ranges", major=1), body
+
+
+def country_networks() -> Iterator[Located]:
+    """Yield the ranges of every country, ascending; those of a code without a place ("EU", "AP") are left out."""
+    head, body = _ranges()
     at = 0
     families: tuple[Family, ...] = (4, 6)
     for family in families:
