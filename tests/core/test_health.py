@@ -165,8 +165,8 @@ def within_a_minute(changes: list[tuple[float, bool]]) -> int:
     return max((sum(at <= each < at + 60 for each, _ in changes) for at, _ in changes), default=0)
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("phase", [0.0, 0.5])
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("phase", [0.0, 0.25, 0.5, 0.75])
 @pytest.mark.parametrize("observers", [1, 2, 4])
 def test_flapping_every_second_for_a_minute_is_two_changes_at_most(observers: int, phase: float, seed: int) -> None:
     """Up for a second, down for a second, and so on, however the probes fall."""
@@ -290,14 +290,14 @@ def test_an_edge_that_goes_changes_few_observers() -> None:
     assert same > 35
 
 
-NAMES = st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True)
+NAMES = st.text("abcdefgh0123", min_size=1, max_size=8)
 OBSERVATIONS = st.builds(
     Observation,
     target=NAMES,
     up=st.booleans(),
-    because=st.text(max_size=200),
+    because=st.text(max_size=20),
     milliseconds=st.none() | st.integers(0, 10**6).map(lambda us: us / 1000),
-    lacking=st.dictionaries(NAMES, st.sampled_from(["", R1])),
+    lacking=st.dictionaries(NAMES, st.sampled_from(["", R1]), max_size=3),
 )
 REPORTS = st.builds(
     Report,
@@ -330,7 +330,20 @@ def test_a_report_of_another_shape_is_refused(data: bytes) -> None:
         Report.from_bytes(data)
 
 
-@given(st.lists(REPORTS, max_size=6), st.randoms())
+FEW = st.sampled_from(("a", "b", "c"))
+SMALL = st.builds(
+    Report,
+    observer=FEW,
+    connected=st.booleans(),
+    observations=st.lists(
+        st.builds(Observation, FEW, st.booleans(), lacking=st.dictionaries(FEW, st.sampled_from(["", R1]), max_size=2)),
+        max_size=3,
+        unique_by=lambda each: each.target,
+    ).map(tuple),
+)
+
+
+@given(st.lists(SMALL, max_size=4), st.randoms(use_true_random=False))
 def test_a_verdict_does_not_depend_on_the_order_of_reports(reports: list[Report], source: random.Random) -> None:
     """Nor on that of the edges."""
     edges = sorted({each.target for made in reports for each in made.observations})
