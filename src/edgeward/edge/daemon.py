@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -168,14 +168,7 @@ class _Edge:
             clock=_now,
         )
         count = self.requests
-        verdicts = Verdicts(
-            settings,
-            store,
-            view=self.view,
-            conditions=conditions,
-            neighbours=Neighbours(self.holdings.disk.edges),
-            epoch=_now,
-        )
+        verdicts = self._verdicts(store)
         figures = Figures(
             report, self.view, scrub, verdicts, requests=lambda: count.by_status if count else {}, clock=_now
         )
@@ -193,6 +186,10 @@ class _Edge:
             "verdicts": verdicts.run,
             **self._optional_loops(figures),
         }
+        await self._run_loops(loops, report, stop)
+
+    @staticmethod
+    async def _run_loops(loops: Mapping[str, Loop], report: Report, stop: Stop) -> None:
         async with asyncio.TaskGroup() as group:
             tasks = {name: group.create_task(loop(), name=name) for name, loop in loops.items()}
             await stop.asked.wait()
@@ -201,6 +198,17 @@ class _Edge:
                 await report.say_goodbye()
             for task in tasks.values():
                 task.cancel()
+
+    def _verdicts(self, store: Store) -> Verdicts:
+        """Return what says which edges answers may name."""
+        return Verdicts(
+            self.settings,
+            store,
+            view=self.view,
+            conditions=self.conditions,
+            neighbours=Neighbours(self.holdings.disk.edges),
+            epoch=_now,
+        )
 
     def _sweeps(self, store: Store, journal: Journal) -> dict[str, Loop]:
         """Return the loops that take away what nobody needs: on this disk, and in the store for all."""
