@@ -7,6 +7,7 @@ grows with the number of sites, only when that digest is another than that of th
 import asyncio
 import errno
 import json
+import os
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -179,8 +180,8 @@ def _value(status: int, body: bytes) -> Any:
 
 
 def _words(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
+        return os.strerror(error.errno)  # asyncio's own words name the address, not the reason
     return str(error) or type(error).__name__
 
 
