@@ -35,7 +35,7 @@ class Rules:
     """
 
     interval: float = 1.0
-    latency: float = 1.0
+    latency: float = 0.8
     fall: int = 3
     rise: int = 3
     grace: float = 10.0

@@ -249,7 +249,10 @@ def _health(table: Table | None) -> HealthSettings:
 
 
 def _endpoints(value: Any) -> tuple[Endpoint, ...]:
-    return tuple(_endpoint(item) for item in texts(value))
+    found = tuple(_endpoint(item) for item in texts(value))
+    if any(port == 0 for _, port in found):
+        raise ValueError("names port 0, which nobody answers")
+    return found
 
 
 def _metrics(table: Table | None) -> Endpoint | None:
