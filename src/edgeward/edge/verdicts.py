@@ -29,15 +29,13 @@ _HEARTBEAT: Final = 1.0
 _LOOK: Final = 0.25
 """Seconds between two judgements when nothing happens: reports grow old, drains end."""
 
-DRAINED: Final = "drained"
-"""How the reason begins for which a drained edge is out."""
-
 
 class Verdicts:
     """Who is out, and why, always current while `run` runs.
 
-    out: edges that no answer should name. lacking: by site, those that do not hold its live release. `changed` is set
-    when one of the two changes; cleared by who reads. verdicts: on every edge of the fleet.
+    out: edges that no answer should name, each with the reason. drained: those of them that an operator took out.
+    lacking: by site, those that do not hold its live release, with the reason. `changed` is set when one of these
+    changes; cleared by who reads. verdicts: on every edge of the fleet.
     """
 
     def __init__(
@@ -52,6 +50,7 @@ class Verdicts:
     ) -> None:
         self.changed = asyncio.Event()
         self.out: Mapping[str, str] = {}
+        self.drained: frozenset[str] = frozenset()
         self.lacking: Mapping[str, Mapping[str, str]] = {}
         self.verdicts: Mapping[str, Verdict] = {}
         self.clock = LoopClock()
@@ -109,10 +108,11 @@ class Verdicts:
             if verdict.up != (edge not in before or before[edge].up):
                 _LOG.warning("edge %s is %s: %s", edge, "up" if verdict.up else "down", "; ".join(verdict.because))
         out = {edge: "; ".join(verdict.because) for edge, verdict in self.verdicts.items() if not verdict.up}
-        out |= self._drained()
+        out |= (withdrawn := self._drained())
+        drained = frozenset(withdrawn)
         lacking = health.lacking(reports)
-        if out != self.out or lacking != self.lacking:
-            self.out, self.lacking = out, lacking
+        if out != self.out or drained != self.drained or lacking != self.lacking:
+            self.out, self.drained, self.lacking = out, drained, lacking
             self.changed.set()
         speaking = {each.observer for each in reports if each.connected}
         self._log.note(self.verdicts, alone=alone, speaking=speaking)
@@ -147,7 +147,7 @@ class Verdicts:
     def _drained(self) -> dict[str, str]:
         now = self._epoch()
         return {
-            name: f"{DRAINED}: {record.drained_because}" if record.drained_because else DRAINED
+            name: f"drained: {record.drained_because}" if record.drained_because else "drained"
             for name, record in self._edges.items()
             if record.is_drained(now)
         }
