@@ -18,7 +18,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class EdgeProcess:
     name: str
     address: str
     folder: Path
-    more: Mapping[str, str] = field(default_factory=dict)
+    wrapper: tuple[str, ...] = ()
     process: asyncio.subprocess.Process | None = None
 
     @property
@@ -69,6 +69,7 @@ class EdgeProcess:
         """Start the agent; returns at once."""
         with (self.folder / "agent.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
+                *self.wrapper,
                 sys.executable, "-W", "error", "-m", "edgeward", "edge", "run", "--config", str(self.config),
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip

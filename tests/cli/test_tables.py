@@ -1,6 +1,7 @@
 """How values look: every table within 100 columns, whatever the names are."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console, RenderableType
@@ -88,6 +89,7 @@ def test_a_grid_shows_brackets_as_they_are():
         (edge("fra", problems=("stale",)), "ready, with problems"),
         (edge("fra", reporting=False), "not reporting"),
         (edge("fra", drained=True), "current, drained"),
+        (replace(edge("fra"), down=("iad: no answer",)), "down, current"),
         (edge("fra", drained=True, reporting=False), "not reporting, drained"),
     ],
 )
@@ -193,3 +195,14 @@ def test_verify_names_edge_request_and_both_values():
     assert "iad GET /about: status is 404\\x1b[31m and should be 200" in text
     assert "syd no answer" in text
     assert "1 difference, 1 not reached" in text
+
+
+def test_why_an_edge_is_down_or_drained_is_said_below_the_table() -> None:
+    """The observers' words and the operator's, before what the edge says of itself."""
+    line = edge("syd", drained=True, problems=("stale",))
+    line = replace(line, down=("fra: no answer", "iad: no answer"), drained_because="new disk")
+    assert [text.plain for text in tables.edge_problems([line])] == [
+        "syd: down: fra: no answer; iad: no answer",
+        "syd: drained: new disk",
+        "syd: stale",
+    ]

@@ -1,6 +1,7 @@
 """The words of the core keep their promises: canonical bytes, digests, manifests and fleet records."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from edgeward.core.fleet import (
     PurgeOrder,
     ReleaseRecord,
     SiteStatus,
+    VerdictRecord,
 )
 from edgeward.core.paths import is_entry_path
 from edgeward.core.release import Entry, Manifest, Variant, etag_of, pack_manifest, parse_manifest, unpack_manifest
@@ -178,6 +180,8 @@ RECORDS = [
     HostClaim("a.test", "w", 5),
     PurgeOrder("k", "w", ("/leak",), (ONE,), 5, "me"),
     EdgeRecord("fra1", "FRA", ("127.0.10.1",), ("http",), 50, drained=True),
+    EdgeRecord("fra2", "FRA", ("127.0.10.2",), drained=True, drained_until=7, drained_because="new disk"),
+    VerdictRecord("fra1", False, ("iad: no answer",), 5, "iad"),
     EdgeStatus("fra1", "0.1", "nginx", True, 4, 1, 2, {"w": SiteStatus(ONE, 3, (ONE, TWO))}, ("k",), ("p",), 7, 8),
 ]
 
@@ -205,6 +209,8 @@ def test_records_round_trip_and_later_minor_fields_are_left_out(record: ReleaseR
         (Pointer("blog", ONE, None, 1, "ann", "push"), {"move": "jump"}),
         (HostClaim("a.test", "blog", 1), {"site": ["blog"]}),
         (EdgeRecord("fra", "FRA", ("127.0.0.1",)), {"drained": 1}),
+        (EdgeRecord("fra", "FRA", ("127.0.0.1",)), {"drained_until": "7"}),
+        (VerdictRecord("fra", True, (), 5, "iad"), {"because": "text"}),
         (EdgeRecord("fra", "FRA", ("127.0.0.1",)), {"addresses": "127.0.0.1"}),
         (EdgeRecord("fra", "FRA", ("127.0.0.1",)), {"weight": True}),
         (EdgeStatus("fra", "1", "nginx", True, 1, 1, 1), {"ready": "yes"}),
@@ -217,3 +223,19 @@ def test_a_record_with_a_value_of_another_type_is_refused(record, changes: dict[
     value = json.loads(record.to_bytes()) | changes
     with pytest.raises(SchemaError):
         type(record).from_bytes(json.dumps(value).encode())
+
+
+def test_a_drain_that_is_over_is_none() -> None:
+    """One without an end lasts until it is undone; the clock is the reader's."""
+    record = EdgeRecord("fra", "FRA", ("127.0.0.1",), drained=True, drained_until=100)
+    assert record.is_drained(99.9)
+    assert not record.is_drained(100)
+    assert replace(record, drained_until=None).is_drained(1e12)
+    assert not replace(record, drained=False).is_drained(0)
+
+
+def test_a_record_of_before_drains_had_an_end_is_read() -> None:
+    """What a fleet has stored stays good."""
+    value = json.loads(EdgeRecord("fra", "FRA", ("127.0.0.1",), drained=True).to_bytes())
+    del value["drained_until"], value["drained_because"]
+    assert EdgeRecord.from_bytes(canonical_bytes(value)).is_drained(1e12)

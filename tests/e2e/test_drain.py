@@ -12,7 +12,17 @@ async def test_a_drained_edge_serves_on_and_no_push_waits_for_it(fleet, ask, tmp
         tmp_path / "site",
         {"edgeward.toml": '[site]\nname = "www"\nhostnames = ["www.example.test"]\n', "index.html": "<!doctype html>1"},
     )
-    assert (await ask("edge", "drain", "iad")).code == 0
+    drained = await ask("edge", "drain", "iad", "--for", "2h", "--because", "new disk")
+    assert drained.code == 0
+    assert "edge iad is drained until 20" in drained.err
+
+    async def nowhere_named() -> bool:
+        found = [await edge.metrics() for edge in fleet]
+        return all('edgeward_edge_out{edge="iad"} 1' in text for text in found)
+
+    await eventually(nowhere_named, what="the drain to be seen by every edge")
+    assert 'edgeward_edge_up{edge="iad"} 1' in await fleet["fra"].metrics()
+    assert "iad: drained: new disk" in (await ask("status")).out
     pushed = json.loads((await ask("push", site, "--json")).out)
     assert [(edge["edge"], edge["because"]) for edge in pushed["moved"]["bystanders"]] == [("iad", "drained")]
     assert "drained" in (await ask("edge", "list")).out
@@ -33,7 +43,7 @@ async def test_a_drained_edge_serves_on_and_no_push_waits_for_it(fleet, ask, tmp
     assert "iad" not in (await ask("edge", "list")).out
     shown = json.loads((await ask("events", "--json")).out)
     assert [event["text"] for event in shown if event["kind"] in {"drain", "undrain", "forget"}] == [
-        "edge iad is drained",
+        "edge iad is drained: new disk",
         "edge iad is no longer drained",
         "edge iad is forgotten",
     ]

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from edgeward.core.health import Rules
 from edgeward.edge.settings import (
     EdgeSettings,
+    HealthSettings,
     HttpSettings,
     Limits,
     StateSettings,
@@ -77,6 +79,11 @@ def test_every_problem_at_once() -> None:
         ('[state]\n[alerts]\nwebhook = "ftp://x"\n', "webhook: must be an http or https URL"),
         ('[state]\n[alerts]\nwebhook_file = "/nowhere/x"\n', "webhook_file: /nowhere/x does not hold a URL"),
         ('[state]\n[http]\nlisten = ["::1", "0:0::1"]\n', "listen: names an address twice: ::1, ::1"),
+        ("[state]\n[health]\ninterval = 0\n", "interval: must be seconds from 0.1 to 60, got 0"),
+        ("[state]\n[health]\nlatency = true\n", "latency: must be seconds from 0.05 to 60, got True"),
+        ('[state]\n[health]\nreferences = ["192.0.2.1"]\n', "references: must be an address and a port such as"),
+        ('[state]\n[health]\nreferences = ["192.0.2.1:0"]\n', "references: names port 0, which nobody answers"),
+        ("[state]\n[health]\nrises = 1\n", "unknown key rises in [health]; did you mean rise?"),
         ("[state]\nport = true\n", "port: must be a whole number from 1 to 65,535, got True"),
         ("state = 5\n", "state must be a table: [state]"),
     ],
@@ -107,8 +114,8 @@ def test_the_reference_names_every_setting() -> None:
     """Every key that is read is in the reference page, and every key of the page is read."""
     documented = set(re.findall(r"^\| `(\w+)` \|", REFERENCE.read_text(), flags=re.MULTILINE))
     documented |= {"webhook", "webhook_file"}
-    kinds = (EdgeSettings, HttpSettings, StoreSettings, StateSettings, Limits)
-    tables = {"http", "store", "state", "limits", "metrics"}
+    kinds = (EdgeSettings, HttpSettings, StoreSettings, StateSettings, Limits, HealthSettings, Rules)
+    tables = {"http", "store", "state", "limits", "metrics", "health", "rules", "expiry"}
     assert documented == {item.name for kind in kinds for item in fields(kind)} - tables | {"webhook_file"}
 
 
@@ -124,3 +131,14 @@ def test_a_missing_file_is_a_disk_error(tmp_path: Path) -> None:
     with pytest.raises(DiskError, match="cannot be read") as caught:
         read_settings(tmp_path / "edge.toml")
     assert caught.value.hint == "edgeward edge run --config FILE"
+
+
+def test_how_health_is_judged_can_be_set() -> None:
+    """Seconds may have decimals; what is not written has the value of the reference."""
+    health = (
+        '[state]\n[health]\ninterval = 2\nlatency = 1.5\nfall = 5\nreferences = ["192.0.2.53:53", "[2001:db8::1]:53"]\n'
+    )
+    settings = parse_settings(LEAST + health).health
+    assert settings.rules == Rules(interval=2.0, latency=1.5, fall=5)
+    assert settings.references == (("192.0.2.53", 53), ("2001:db8::1", 53))
+    assert parse_settings(LEAST + "[state]\n").health.rules == Rules()

@@ -1,5 +1,7 @@
 """What deployers and operators did is in the fleet's events, against a real store."""
 
+import time
+
 import pytest
 
 from edgeward.errors import QuorumError
@@ -9,6 +11,8 @@ from edgeward.publish.journal import read_events
 from edgeward.publish.progress import Event as Shown
 from edgeward.publish.progress import Noticed
 from edgeward.publish.push import push
+from edgeward.publish.roll_call import call_roll
+from edgeward.publish.status import fleet_status
 from edgeward.publish.values import Waiting
 from edgeward.store.layout import EVENTS
 from publishing import options, write_site
@@ -72,6 +76,23 @@ async def test_what_operators_do_to_edges_is_an_event(store, edge) -> None:
         ("undrain", "ann", "edge FRA is no longer drained", {"edge": "FRA"}),
         ("forget", "ann", "edge SYD is forgotten", {"edge": "SYD"}),
     ]
+
+
+async def test_a_drain_has_an_end_and_a_reason_and_undrain_takes_both_away(store, edge) -> None:
+    """They are on record and in the event; a drain that is over is none for pushes."""
+    await edge("FRA")
+    record = await set_drained(store, "FRA", drained=True, until=1_900_000_000, because="new disk", by="ann")
+    assert (record.drained_until, record.drained_because) == (1_900_000_000, "new disk")
+    event = (await read_events(store))[-1]
+    assert (event.text, event.facts) == ("edge FRA is drained: new disk", {"edge": "FRA", "until": 1_900_000_000})
+    async with call_roll(store) as roll:
+        assert roll.edges["FRA"].drained
+    await set_drained(store, "FRA", drained=True, until=int(time.time()) - 1, by="ann")
+    async with call_roll(store) as roll:
+        assert not roll.edges["FRA"].drained
+    assert not (await fleet_status(store)).edges[0].drained
+    record = await set_drained(store, "FRA", drained=False, by="ann")
+    assert (record.drained, record.drained_until, record.drained_because) == (False, None, "")
 
 
 async def test_an_event_that_cannot_be_written_fails_nothing(store, edge, folder, places) -> None:

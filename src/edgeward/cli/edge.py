@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from edgeward.cli import tables, views
-from edgeward.cli.options import FleetOption, JsonOption
+from edgeward.cli.figures import moment
+from edgeward.cli.options import FleetOption, JsonOption, duration
 from edgeward.cli.progress import progress_view
 from edgeward.cli.running import end_with
 from edgeward.cli.session import with_store
@@ -64,17 +65,40 @@ def list_all(*, fleet: FleetOption = None, as_json: JsonOption = False) -> None:
         views.talk("the fleet has no edge yet; next, on a server: edgeward edge run --config edge.toml")
 
 
-@group.command(cls=Command, epilog=examples(("edgeward edge drain fra", "before work on that machine")))
-def drain(edge: EdgeArgument, *, fleet: FleetOption = None, as_json: JsonOption = False) -> None:
-    """Take an edge out: it goes on serving and following, but no push waits for it."""
+@group.command(
+    cls=Command,
+    epilog=examples(
+        ("edgeward edge drain fra", "before work on that machine"),
+        ('edgeward edge drain fra --for 2h --because "new disk"', "it comes back by itself"),
+    ),
+)
+def drain(
+    edge: EdgeArgument,
+    *,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--for", parser=duration, metavar="TIME", help="End it by itself after so long, such as 30m or 2h."
+        ),
+    ] = None,
+    because: Annotated[str, typer.Option("--because", metavar="TEXT", help="Why, for whoever asks.")] = "",
+    fleet: FleetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take an edge out: it goes on serving and following, but no push waits for it and no DNS answer names it."""
     from edgeward.publish.edges import set_drained
 
+    until = None if seconds is None else int(time.time() + seconds)
     with progress_view(quiet=True) as progress:
-        record = with_store(lambda store: set_drained(store, edge, drained=True, progress=progress), fleet=fleet)
+        record = with_store(
+            lambda store: set_drained(store, edge, drained=True, until=until, because=because, progress=progress),
+            fleet=fleet,
+        )
     if as_json:
         views.show_json(record)
     else:
-        views.talk(f"edge {record.name} is drained; undo: edgeward edge undrain {record.name}")
+        ends = "" if until is None else f" until {moment(until)}"
+        views.talk(f"edge {record.name} is drained{ends}; undo: edgeward edge undrain {record.name}")
 
 
 @group.command(cls=Command, epilog=examples(("edgeward edge undrain fra", "it counts again")))

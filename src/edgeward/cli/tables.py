@@ -85,6 +85,8 @@ def edge_state(line: EdgeLine) -> tuple[str, str]:
         state, style = "current", GOOD
     else:
         state, style = ("behind", LOOK) if line.status.ready else ("catching up", LOOK)
+    if line.down is not None:
+        state, style = f"down, {state}", BAD
     return (f"{state}, drained", LOOK) if line.drained else (state, style)
 
 
@@ -92,7 +94,10 @@ def edge_problems(lines: Sequence[EdgeLine]) -> list[Text]:
     """What the edges have to say to an operator, a line for each."""
     found = []
     for line in lines:
-        for problem in line.status.problems if line.status else ():
+        said = [] if line.down is None else [f"down: {'; '.join(line.down)}"]
+        if line.drained and line.drained_because:
+            said.append(f"drained: {line.drained_because}")
+        for problem in (*said, *(line.status.problems if line.status else ())):
             found.append(Text.assemble((f"{visible(line.edge)}: ", LOOK), visible(problem)))
     return found
 

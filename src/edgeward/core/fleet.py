@@ -184,7 +184,8 @@ class PurgeOrder(_Record):
 class EdgeRecord(_Record):
     """An edge as the operator describes it: location (IATA code or free text), the addresses that readers use.
 
-    port: where it answers plain HTTP on these addresses.
+    port: where it answers plain HTTP on these addresses. drained_until: when the drain ends by itself, None: when the
+    operator ends it. drained_because: the operator's words.
     """
 
     name: str
@@ -194,10 +195,34 @@ class EdgeRecord(_Record):
     weight: int = 100
     drained: bool = False
     port: int = 80
+    drained_until: int | None = None
+    drained_because: str = ""
 
     @classmethod
     def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:
         return {**value, "addresses": tuple(value["addresses"]), "roles": tuple(value["roles"])}
+
+    def is_drained(self, now: float) -> bool:
+        """Whether the edge is drained at `now` (epoch seconds, the reader's clock): a drain that is over is none."""
+        return self.drained and (self.drained_until is None or now < self.drained_until)
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRecord(_Record):
+    """The last verdict on an edge that was written down for the whole fleet; an edge without one was never down.
+
+    because: the evidence, one sentence of each observer. at, by: when and by which edge it was written down.
+    """
+
+    edge: str
+    up: bool
+    because: tuple[str, ...]
+    at: int
+    by: str
+
+    @classmethod
+    def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:
+        return {**value, "because": tuple(value["because"])}
 
 
 @dataclass(frozen=True, slots=True)

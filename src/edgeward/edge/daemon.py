@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,7 @@ from edgeward.edge.agent import Agent
 from edgeward.edge.alerts import Alerts
 from edgeward.edge.clock import SteadyClock
 from edgeward.edge.conditions import Conditions
-from edgeward.edge.disk import EdgeDisk, write_durably
+from edgeward.edge.disk import EdgeDisk
 from edgeward.edge.engines import access_log, chores, make_engine
 from edgeward.edge.figures import Figures
 from edgeward.edge.gather import StoreView
@@ -23,13 +23,15 @@ from edgeward.edge.holdings import Holdings
 from edgeward.edge.journal import Journal
 from edgeward.edge.metrics import metrics_server
 from edgeward.edge.missed import Missed
-from edgeward.edge.report import Report, first_health
+from edgeward.edge.neighbours import Neighbours
+from edgeward.edge.report import Report, first_health, write_health
 from edgeward.edge.scrub import Scrub
 from edgeward.edge.settings import EdgeSettings, Endpoint, StateSettings
 from edgeward.edge.stager import Stager
 from edgeward.edge.store_sweep import StoreSweep
 from edgeward.edge.sweep import Sweep
 from edgeward.edge.switching import Switching
+from edgeward.edge.verdicts import Verdicts
 from edgeward.errors import DiskError, EdgewardError, ServeError
 from edgeward.store.connection import Store, StoreAddress, open_store
 from edgeward.store.server import ServerSettings, StateServer
@@ -111,7 +113,7 @@ class _Edge:
         """Serve from the disk, then follow the store, until `stop` is asked for or this is cancelled."""
         for site, problem in self.holdings.load().items():
             self.conditions.set(f"disk {site}", problem, now=_now())
-        write_durably(self.holdings.disk.health, first_health(self.settings, now=_now()), sync=False)
+        write_health(self.holdings.disk, first_health(self.settings, now=_now()))
         await self.switching.start()
         try:
             async with open_store(self._address(), name=f"edge {self.settings.name}", wait=False) as store:
@@ -166,7 +168,10 @@ class _Edge:
             clock=_now,
         )
         count = self.requests
-        figures = Figures(report, self.view, scrub, requests=lambda: count.by_status if count else {}, clock=_now)
+        verdicts = self._verdicts(store)
+        figures = Figures(
+            report, self.view, scrub, verdicts, requests=lambda: count.by_status if count else {}, clock=_now
+        )
         loops = {
             "follow": lambda: self.view.follow(store),
             "agent": agent.run,
@@ -178,8 +183,13 @@ class _Edge:
             "health": report.write_health_for_ever,
             "status": report.send_status_for_ever,
             "introduce": report.introduce,
+            "verdicts": verdicts.run,
             **self._optional_loops(figures),
         }
+        await self._run_loops(loops, report, stop)
+
+    @staticmethod
+    async def _run_loops(loops: Mapping[str, Loop], report: Report, stop: Stop) -> None:
         async with asyncio.TaskGroup() as group:
             tasks = {name: group.create_task(loop(), name=name) for name, loop in loops.items()}
             await stop.asked.wait()
@@ -188,6 +198,17 @@ class _Edge:
                 await report.say_goodbye()
             for task in tasks.values():
                 task.cancel()
+
+    def _verdicts(self, store: Store) -> Verdicts:
+        """Return what says which edges answers may name."""
+        return Verdicts(
+            self.settings,
+            store,
+            view=self.view,
+            conditions=self.conditions,
+            neighbours=Neighbours(self.holdings.disk.edges),
+            epoch=_now,
+        )
 
     def _sweeps(self, store: Store, journal: Journal) -> dict[str, Loop]:
         """Return the loops that take away what nobody needs: on this disk, and in the store for all."""

@@ -9,7 +9,8 @@ Layout (docs/formats.md has every byte)::
     sites/<site>/kept/      kept and staged assets (serve.kept)
     scratch/                half-fetched blobs; emptied at start
     engine/                 the HTTP engine's own files
-    health.json             what /.well-known/edgeward/health answers
+    health.json, brief.json what /.well-known/edgeward/health and /.well-known/edgeward/brief answer
+    edges.json              the edges of the fleet as they were last known
 """
 
 import contextlib
@@ -103,6 +104,8 @@ class EdgeDisk:
         self.scratch = path / "scratch"
         self.engine = path / "engine"
         self.health = path / "health.json"
+        self.brief = path / "brief.json"
+        self.edges = path / "edges.json"
         self._sites = path / "sites"
         self._manifests = path / "manifests"
         self._state = path / "edge.json"

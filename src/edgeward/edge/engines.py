@@ -22,7 +22,7 @@ def make_engine(settings: EdgeSettings, disk: EdgeDisk) -> Engine:
     if http.engine == "preview":
         from edgeward.serve.preview.engine import PreviewEngine
 
-        return PreviewEngine(http.listen, http.port, health=disk.health)
+        return PreviewEngine(http.listen, http.port, health=disk.health, brief=disk.brief)
     return NginxEngine(
         NginxSettings(
             folder=disk.engine,
@@ -30,6 +30,7 @@ def make_engine(settings: EdgeSettings, disk: EdgeDisk) -> Engine:
                 f"[{address}]:{http.port}" if ":" in address else f"{address}:{http.port}" for address in http.listen
             ),
             health=disk.health,
+            brief=disk.brief,
             user=http.worker_user,
             workers=http.workers,
             shutdown_seconds=http.old_workers_end,

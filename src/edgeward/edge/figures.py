@@ -10,6 +10,7 @@ from edgeward.edge.gather import StoreView
 from edgeward.edge.metrics import Metric, Sample, counter, gauge
 from edgeward.edge.report import Report
 from edgeward.edge.scrub import Scrub
+from edgeward.edge.verdicts import Verdicts
 
 _PROC_STAT = Path("/proc/stat")
 _STEAL = 8
@@ -27,6 +28,7 @@ class Figures:
         report: Report,
         view: StoreView,
         scrub: Scrub,
+        verdicts: Verdicts,
         *,
         requests: Callable[[], Mapping[str, int]],
         clock: Callable[[], float] = time.time,
@@ -34,6 +36,7 @@ class Figures:
         self._report = report
         self._view = view
         self._scrub = scrub
+        self._verdicts = verdicts
         self._requests = requests
         self._clock = clock
 
@@ -55,6 +58,7 @@ class Figures:
             self._report.store_lag,
         )
         yield gauge("disk_free_bytes", "Bytes that are free on the disk of the edge's data.", status.disk_free)
+        yield from self._health()
         yield from self._scrubbing()
         samples: tuple[Sample, ...] = tuple(
             ({"status": code}, count) for code, count in sorted(self._requests().items())
@@ -83,6 +87,46 @@ class Figures:
             "gauge",
             "1 if the site is served from the release that its live pointer names.",
             tuple(({"site": name}, float(name not in behind)) for name in sorted({*status.sites, *behind})),
+        )
+
+    def _health(self) -> Iterator[Metric]:
+        found = self._verdicts.verdicts
+        yield Metric(
+            "edge_up",
+            "gauge",
+            "1 if the verdict on an edge is that it is up, as this edge sees the fleet.",
+            tuple(({"edge": edge}, float(verdict.up)) for edge, verdict in sorted(found.items())),
+        )
+        yield Metric(
+            "edge_out",
+            "gauge",
+            "1 if answers should not name an edge: it is down or drained.",
+            tuple(({"edge": edge}, float(edge in self._verdicts.out)) for edge in sorted(found)),
+        )
+        yield Metric(
+            "edge_lacks_live",
+            "gauge",
+            "1 if an edge does not hold the live release of a site; only those that do not are listed.",
+            tuple(
+                ({"site": site, "edge": edge}, 1.0)
+                for site, edges in sorted(self._verdicts.lacking.items())
+                for edge in sorted(edges)
+            ),
+        )
+        yield Metric(
+            "probe_seconds",
+            "gauge",
+            "How long the last probe of an edge took that succeeded, on its slowest address.",
+            tuple(
+                ({"edge": each.target}, each.milliseconds / 1000)
+                for each in self._verdicts.observer.report().observations
+                if each.milliseconds is not None
+            ),
+        )
+        yield counter(
+            "loop_lag_seconds_total",
+            "Seconds in which the agent was held up and judged no edge.",
+            self._verdicts.clock.lag,
         )
 
     def _scrubbing(self) -> Iterator[Metric]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgeward.core.deployers import Deployers
 from edgeward.core.digest import parse_digest
-from edgeward.core.fleet import HostClaim, Pointer, PurgeOrder, ReleaseRecord
+from edgeward.core.fleet import EdgeRecord, HostClaim, Pointer, PurgeOrder, ReleaseRecord
 from edgeward.core.plan import Desired, ReleaseKey
 from edgeward.edge.conditions import Conditions
 from edgeward.errors import SchemaError, StoreError, StoreUnavailable
@@ -59,6 +59,16 @@ class StoreView:
         """The fleet's list of those who may push, None if it has none."""
         found: Deployers | None = self._values["fleet"].get(_DEPLOYERS)
         return found
+
+    @property
+    def edges(self) -> Mapping[str, EdgeRecord]:
+        """The edges of the fleet, by name. Meaningful once `complete`."""
+        return dict(self._values["edges"])
+
+    @property
+    def live(self) -> Mapping[str, Pointer]:
+        """The live pointers, by site. Meaningful once `complete`."""
+        return dict(self._values["live"])
 
     @property
     def connected(self) -> bool:
@@ -137,6 +147,8 @@ def _own_key(value: object, key: object) -> object:
             return (value.site, value.release) if isinstance(key, tuple) else value.site
         case HostClaim():
             return value.hostname
+        case EdgeRecord():
+            return value.name
     return key
 
 
@@ -146,6 +158,7 @@ _FEEDS: Mapping[str, tuple[Callable[[str], Any], Callable[[bytes], Any]]] = {
     "releases": (_release_key, ReleaseRecord.from_bytes),
     "purges": (str, PurgeOrder.from_bytes),
     "hosts": (str, HostClaim.from_bytes),
+    "edges": (str, EdgeRecord.from_bytes),
     "fleet": (str, Deployers.from_bytes),
 }
 """Bucket -> (parser of keys, parser of values)."""

@@ -5,15 +5,17 @@ import contextlib
 import json
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from edgeward import __version__
 from edgeward.core.fleet import EdgeRecord, EdgeStatus
 from edgeward.edge.agent import Agent
 from edgeward.edge.conditions import Conditions
-from edgeward.edge.disk import write_durably
+from edgeward.edge.disk import EdgeDisk, write_durably
 from edgeward.edge.gather import StoreView
 from edgeward.edge.holdings import Holdings
+from edgeward.edge.probe import brief_bytes
 from edgeward.edge.scrub import Scrub
 from edgeward.edge.settings import EdgeSettings
 from edgeward.edge.switching import Switching
@@ -27,9 +29,9 @@ _MOST_PROBLEMS = 50
 _HEALTH_SCHEMA = [1, 0]
 
 
-def first_health(settings: EdgeSettings, *, now: int) -> bytes:
+def first_health(settings: EdgeSettings, *, now: int) -> Mapping[str, Any]:
     """Return what the health file says until the agent knows better: an earlier process's words must not be served."""
-    value = {
+    return {
         "schema": _HEALTH_SCHEMA,
         "edge": settings.name,
         "location": settings.location,
@@ -39,16 +41,19 @@ def first_health(settings: EdgeSettings, *, now: int) -> bytes:
         "ready": False,
         "because": ["it has just started"],
         "problems": [],
+        "rotten": 0,
         "store": {"connected": False, "lost_since": None},
         "sites": {},
         "started": now,
         "updated": now,
     }
-    return _health_bytes(value)
 
 
-def _health_bytes(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+def write_health(disk: EdgeDisk, health: Mapping[str, Any]) -> None:
+    """Write the health file, and its brief for those who probe this edge. Raises DiskError."""
+    text = json.dumps(health, ensure_ascii=False, separators=(",", ":")) + "\n"
+    write_durably(disk.health, text.encode(), sync=False)
+    write_durably(disk.brief, brief_bytes(health), sync=False)
 
 
 class Report:
@@ -133,6 +138,7 @@ class Report:
             "ready": status.ready,
             "because": list(self.reasons),
             "problems": list(status.problems),
+            "rotten": len(self._scrub.rotten),
             "store": {"connected": self._view.connected, "lost_since": self._lost_since},
             "sites": {
                 name: {"live": site.live, "since": site.since, "staged": list(site.staged)}
@@ -147,7 +153,7 @@ class Report:
         while True:
             self._watch_the_clock()
             try:
-                write_durably(self._holdings.disk.health, _health_bytes(self.health()), sync=False)
+                write_health(self._holdings.disk, self.health())
                 problem = None
             except EdgewardError as error:
                 problem = error.message
@@ -219,7 +225,7 @@ class Report:
             await self._store.edges.create(name, EdgeRecord(name, location, addresses, roles, port=port).to_bytes())
             return
         known = EdgeRecord.from_bytes(found.value)
-        mine = EdgeRecord(name, location, addresses, roles, known.weight, known.drained, port)
+        mine = replace(known, name=name, location=location, addresses=addresses, roles=roles, port=port)
         if mine != known:
             await self._store.edges.update(name, mine.to_bytes(), found.revision)
 

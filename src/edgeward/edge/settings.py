@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 from urllib.parse import urlsplit
 
-from edgeward.edge.tables import Reader, Table, choice, flag, size, text, texts, whole
+from edgeward.core.health import Rules
+from edgeward.edge.tables import Reader, Table, choice, flag, seconds, size, text, texts, whole
 from edgeward.errors import DiskError, InputError
 
 EngineName = Literal["nginx", "preview"]
@@ -79,6 +80,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthSettings:
+    """How this edge probes the others. references: outside addresses and ports that answer TCP; they tell a fault of
+    this edge's own connection from one of all the others.
+    """
+
+    rules: Rules = field(default_factory=Rules)
+    references: tuple[Endpoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class EdgeSettings:
     """What one edge is told about itself.
 
@@ -98,6 +109,7 @@ class EdgeSettings:
     metrics: Endpoint | None = None
     webhook: str | None = None
     activate_delay: int = 0
+    health: HealthSettings = field(default_factory=HealthSettings)
 
 
 def read_settings(path: Path) -> EdgeSettings:
@@ -144,6 +156,7 @@ def parse_settings(content: str, *, file: str = "edge.toml", folder: Path = Path
         metrics=_metrics(reader.table("metrics")),
         webhook=_alerts(reader.table("alerts"), path),
         activate_delay=delay,
+        health=_health(reader.table("health")),
     )
     reader.finish()
     return settings
@@ -216,6 +229,30 @@ def _limits(table: Table | None) -> Limits:
     )
     table.close()
     return settings
+
+
+def _health(table: Table | None) -> HealthSettings:
+    plain = Rules()
+    if table is None:
+        return HealthSettings(plain)
+    rules = Rules(
+        interval=table.read("interval", seconds(0.1, 60), plain.interval),
+        latency=table.read("latency", seconds(0.05, 60), plain.latency),
+        fall=table.read("fall", whole(1, 100), plain.fall),
+        rise=table.read("rise", whole(1, 100), plain.rise),
+        grace=table.read("grace", seconds(0, 3600), plain.grace),
+        hold=table.read("hold", seconds(0, 3600), plain.hold),
+    )
+    settings = HealthSettings(rules, table.read("references", _endpoints, ()))
+    table.close()
+    return settings
+
+
+def _endpoints(value: Any) -> tuple[Endpoint, ...]:
+    found = tuple(_endpoint(item) for item in texts(value))
+    if any(port == 0 for _, port in found):
+        raise ValueError("names port 0, which nobody answers")
+    return found
 
 
 def _metrics(table: Table | None) -> Endpoint | None:

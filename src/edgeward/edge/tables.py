@@ -140,6 +140,17 @@ def whole(least: int, most: int) -> Callable[[Any], int]:
     return parse
 
 
+def seconds(least: float, most: float) -> Callable[[Any], float]:
+    """Return a parser of seconds from `least` to `most`, a whole number or a decimal one. It raises ValueError."""
+
+    def parse(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise ValueError(f"must be seconds from {least:g} to {most:g}, got {value!r}")
+        return float(value)
+
+    return parse
+
+
 def size(value: Any) -> int:
     """Parse a number of bytes: a whole number, or a text such as "512 MiB". Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:

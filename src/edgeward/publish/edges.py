@@ -15,21 +15,33 @@ _TRIES = 5
 
 
 async def set_drained(
-    store: Store, name: str, *, drained: bool, by: str | None = None, progress: Progress = silent
+    store: Store,
+    name: str,
+    *,
+    drained: bool,
+    until: int | None = None,
+    because: str = "",
+    by: str | None = None,
+    progress: Progress = silent,
 ) -> EdgeRecord:
-    """Say that an edge is drained (it serves on, and no push waits for it) or not; return what is on record now.
+    """Say that an edge is drained (it serves on, no push waits for it and no DNS answer names it) or not; return what
+    is on record now.
 
+    until: when the drain ends by itself (epoch seconds), None: when it is undrained. because: the operator's words.
     Raises NotFoundError, ConflictError (the record changed at every try), StoreError.
     """
     for _ in range(_TRIES):
         found = await _find(store, name)
-        record = replace(EdgeRecord.from_bytes(found.value), drained=drained)
+        known = EdgeRecord.from_bytes(found.value)
+        record = replace(known, drained=drained, drained_until=until, drained_because=because)
         try:
             await store.edges.update(name, record.to_bytes(), found.revision)
         except ConflictError:
             continue
         kind, what = ("drain", "is drained") if drained else ("undrain", "is no longer drained")
-        await write_down(store, progress, kind, by=by, text=f"edge {name} {what}", facts={"edge": name})
+        text = f"edge {name} {what}" + (f": {because}" if because else "")
+        facts = {"edge": name} | ({} if until is None else {"until": until})
+        await write_down(store, progress, kind, by=by, text=text, facts=facts)
         return record
     raise ConflictError(f"the record of edge {name} changed at every try", hint="try again")
 

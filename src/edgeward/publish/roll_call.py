@@ -93,13 +93,14 @@ class RollCall:
 
     @property
     def edges(self) -> Mapping[str, EdgeRecord]:
-        """The edges as their operator describes them."""
+        """The edges as their operator describes them; a drain that is over is none."""
         found: dict[str, EdgeRecord] = {}
         for name, stored in self._edges.state.items():
             try:
-                found[name] = EdgeRecord.from_bytes(stored.value)
+                record = EdgeRecord.from_bytes(stored.value)
             except SchemaError:
                 continue
+            found[name] = replace(record, drained=record.is_drained(time.time()))
         return found
 
     def pointer(self, site: str) -> Pointer | None:

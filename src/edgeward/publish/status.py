@@ -1,9 +1,10 @@
 """What the fleet is doing: the use-cases behind `edgeward status`, `edgeward edge list` and `edgeward site list`."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 
-from edgeward.core.fleet import EdgeRecord, EdgeStatus, HostClaim, Pointer, ReleaseRecord
+from edgeward.core.fleet import EdgeRecord, EdgeStatus, HostClaim, Pointer, ReleaseRecord, VerdictRecord
 from edgeward.errors import SchemaError
 from edgeward.publish.releases import release_key
 from edgeward.publish.values import EdgeLine, FleetStatus, SiteLine
@@ -15,14 +16,20 @@ _Bucket = Mapping[str, Versioned]
 
 async def fleet_status(store: Store) -> FleetStatus:
     """Return every edge that is known or reports, and every site. Raises StoreError, SchemaError."""
-    status, edges, live, releases, hosts = await asyncio.gather(
-        store.status.values(), store.edges.values(), store.live.values(), store.releases.values(), store.hosts.values()
+    status, edges, live, releases, hosts, judged = await asyncio.gather(
+        store.status.values(),
+        store.edges.values(),
+        store.live.values(),
+        store.releases.values(),
+        store.hosts.values(),
+        store.verdicts.values(),
     )
     reports = {name: said for name, stored in status.items() if (said := _report(stored)) is not None}
     records = {name: EdgeRecord.from_bytes(stored.value) for name, stored in edges.items()}
     pointers = {site: Pointer.from_bytes(stored.value) for site, stored in live.items()}
     sites = _sites(pointers, releases, hosts, reports)
-    return FleetStatus(tuple(_edges(records, reports, pointers)), sites)
+    verdicts = {name: VerdictRecord.from_bytes(stored.value) for name, stored in judged.items()}
+    return FleetStatus(tuple(_edges(records, reports, pointers, verdicts)), sites)
 
 
 async def list_sites(store: Store) -> tuple[SiteLine, ...]:
@@ -39,9 +46,12 @@ def _report(stored: Versioned) -> EdgeStatus | None:
 
 
 def _edges(
-    records: Mapping[str, EdgeRecord], reports: Mapping[str, EdgeStatus], pointers: Mapping[str, Pointer]
+    records: Mapping[str, EdgeRecord],
+    reports: Mapping[str, EdgeStatus],
+    pointers: Mapping[str, Pointer],
+    verdicts: Mapping[str, VerdictRecord],
 ) -> list[EdgeLine]:
-    lines = []
+    lines, now = [], time.time()
     for name in sorted(records.keys() | reports.keys()):
         record = records.get(name) or EdgeRecord(name, "", ())
         said = reports.get(name)
@@ -50,7 +60,20 @@ def _edges(
             and said.ready
             and all(_live(said, site) == pointer.release for site, pointer in pointers.items())
         )
-        lines.append(EdgeLine(name, record.location, record.addresses, record.drained, said, current))
+        verdict = verdicts.get(name)
+        lines.append(
+            EdgeLine(
+                edge=name,
+                location=record.location,
+                addresses=record.addresses,
+                drained=record.is_drained(now),
+                status=said,
+                current=current,
+                drained_until=record.drained_until,
+                drained_because=record.drained_because,
+                down=verdict.because if verdict is not None and not verdict.up else None,
+            )
+        )
     return lines
 
 

@@ -186,7 +186,8 @@ class SiteLine:
 @dataclass(frozen=True, slots=True)
 class EdgeLine:
     """One edge, for `edgeward status`. status None: it does not report. current: ready, and every site's live release
-    is live there.
+    is live there. drained_until, drained_because: as the operator said. down: why, while
+    the other edges say that it is.
     """
 
     edge: str
@@ -195,6 +196,9 @@ class EdgeLine:
     drained: bool
     status: EdgeStatus | None
     current: bool
+    drained_until: int | None = None
+    drained_because: str = ""
+    down: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

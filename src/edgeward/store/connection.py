@@ -10,6 +10,7 @@ from edgeward.store.events import Events
 from edgeward.store.jetstream import JetStream
 from edgeward.store.layout import BUCKETS
 from edgeward.store.link import DEADLINE, Link, StoreAddress
+from edgeward.store.observations import Observations
 from edgeward.store.prepare import prepare
 
 __all__ = ["Store", "StoreAddress", "open_store"]
@@ -35,7 +36,9 @@ class Store:
         self.purges = self.bucket("purges")
         self.pushes = self.bucket("pushes")
         self.leases = self.bucket("leases")
+        self.verdicts = self.bucket("verdicts")
         self.fleet = self.bucket("fleet")
+        self.observations = Observations(self._link)
 
     def bucket(self, name: str) -> Bucket:
         """Return a bucket of the layout by name."""

@@ -21,6 +21,9 @@ EVENTS: Final = "events"
 SERVER: Final = "edgeward.server"
 """Plain subject (not stored) on which the supervisor of a state server answers what is wrong with it, as JSON."""
 
+OBSERVATIONS: Final = "health."
+"""Plain subjects `health.<observer>` (not stored): what each edge sees of those that it probes (core.health.Report)."""
+
 MAX_HISTORY: Final = 64
 """The most that JetStream's key-value convention keeps for one key."""
 
@@ -84,6 +87,7 @@ BUCKETS: Final = {
         BucketLayout("purges", "<key> -> PurgeOrder"),
         BucketLayout("pushes", "<id> -> intent of a push under way", ttl=30),
         BucketLayout("leases", "<name> -> who may act for the whole fleet just now", ttl=30),
+        BucketLayout("verdicts", "<edge> -> VerdictRecord; absent = up"),
         BucketLayout("fleet", "settings of the whole fleet"),
     )
 }

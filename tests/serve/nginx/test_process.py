@@ -21,7 +21,7 @@ from edgeward.core.rules import RedirectRule
 from edgeward.errors import ConfigRejected, DiskError, EngineMissing, ServeError
 from edgeward.serve.engine import ServedSite, ServedView
 from edgeward.serve.kept import KeptAsset, KeptFolder
-from edgeward.serve.nginx.settings import CONFIG
+from edgeward.serve.nginx.settings import ACCESS_LOG, CONFIG
 from edgeward.serve.tree import unstage
 from waiting import eventually
 
@@ -303,6 +303,23 @@ async def test_kept_assets_and_health_are_seen_at_once(bench):
     (bench.path / "health.json").write_text('{"new":1}')
     assert get(bench, "/.well-known/edgeward/health", "any").body == b'{"new":1}'
     await engine.stop()
+
+
+async def test_health_and_its_brief_are_answered_for_any_host_and_not_logged(bench):
+    """Other edges ask every second: the log has the requests of readers alone. Without a file there is no brief."""
+    engine = bench.engine(brief=bench.path / "brief.json")
+    await engine.start(view(bench, "x"))
+    assert get(bench, "/.well-known/edgeward/brief", "any").status == 404
+    (bench.path / "brief.json").write_text('{"brief":1}')
+    for path, body in (("brief", b'{"brief":1}'), ("health", b"{}")):
+        got = get(bench, f"/.well-known/edgeward/{path}", "any")
+        assert (got.status, got.body, got.values("content-type")) == (200, body, ["application/json"])
+    assert get(bench, "/").status == 200
+    log = bench.settings.folder / ACCESS_LOG
+    await eventually(lambda: log.read_text().endswith("\n"))
+    await engine.stop()
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["target"] for line in lines if line["status"] == 200] == ["/"]
 
 
 async def test_a_fault_of_ours_is_no_404(bench):

@@ -54,6 +54,7 @@ class Plan:
     varies: Mapping[str, Value]
     pages: str
     health: str
+    brief: str | None
     challenges: str | None
     retired: str
     header_bytes: int
@@ -315,8 +316,13 @@ def _reserved(plan: Plan) -> list[str]:
     """Return the locations that every edge answers itself, for any Host."""
     opening = ["if ($ew_altered) { return 590; }", 'if ($ew_read ~ "[om]") { return 405; }', *_anonymous_errors()]
     own = ["types { }", "open_file_cache off;", *plain_lines(plan.edge, literal("-"))]
-    health = [f"alias {value(literal(plan.health))};", "default_type application/json;"]
-    made = block(f"location = {RESERVED[1]}health", *opening, *health, *own)
+    made: list[str] = []
+    for name, file in {"health": plan.health, "brief": plan.brief}.items():
+        if file is None:
+            continue
+        # Other edges ask several times a second: no lines for the log.
+        told = [f"alias {value(literal(file))};", "default_type application/json;", "access_log off;"]
+        made += block(f"location = {RESERVED[1]}{name}", *opening, *told, *own)
     proofs: list[str] = []
     if plan.challenges is not None:
         proof = [f"alias {value(Value(literal(plan.challenges + '/') + '$ew_proof'))};", "default_type text/plain;"]

@@ -97,6 +97,7 @@ def _plan(
         fallback=maps.fallback,
         pages=str(settings.folder / PAGES),
         health=str(settings.health),
+        brief=None if settings.brief is None else str(settings.brief),
         challenges=None if settings.challenges is None else str(settings.challenges),
         retired=str(retired_file(settings.folder, generation)),
         header_bytes=4096 + max((_header_bytes(site) for site in sites), default=0),

@@ -24,20 +24,23 @@ CHUNK: Final = 256 * 1024
 """Bytes read and sent at a time; a body of no more than this is sent as one piece."""
 
 HEALTH: Final = "/.well-known/edgeward/health"
+BRIEF: Final = "/.well-known/edgeward/brief"
 CHALLENGE: Final = "/.well-known/acme-challenge/"
 
 _log = logging.getLogger(__name__)
 
 
 class Application:
-    """Answers requests from the show that is current when they begin. health: file with the edge's health as JSON.
+    """Answers requests from the show that is current when they begin.
 
-    challenges: folder with one file for each ACME HTTP-01 token.
+    health, brief: files with the edge's health as JSON. challenges: folder with one file for each ACME HTTP-01 token.
     """
 
-    def __init__(self, show: Show, *, health: Path | None = None, challenges: Path | None = None) -> None:
+    def __init__(
+        self, show: Show, *, health: Path | None = None, brief: Path | None = None, challenges: Path | None = None
+    ) -> None:
         self.show = show
-        self._health = health
+        self._files = {HEALTH: health, BRIEF: brief}
         self._challenges = challenges
         self._sending: set[asyncio.Task[Any]] = set()
 
@@ -71,8 +74,8 @@ class Application:
 
     def _own(self, path: str) -> tuple[str, bytes] | None:
         """Return media type and bytes of what this edge itself has at a reserved path."""
-        if path == HEALTH and self._health is not None:
-            file, media_type = self._health, "application/json"
+        if (found := self._files.get(path)) is not None:
+            file, media_type = found, "application/json"
         elif path.startswith(CHALLENGE) and self._challenges is not None:
             token = path.removeprefix(CHALLENGE)
             if not token.replace("-", "").replace("_", "").isalnum() or not token.isascii():

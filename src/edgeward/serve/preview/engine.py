@@ -33,7 +33,8 @@ _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (names of
 class PreviewEngine:
     """Serves on every address of `listen` at `port` (0: any free port). See `serve.engine.Engine` for the promises.
 
-    health: file that answers /.well-known/edgeward/health. challenges: folder with a file for each ACME token.
+    health, brief: files that answer /.well-known/edgeward/health and /.well-known/edgeward/brief. challenges: folder
+    with a file for each ACME token.
     It lives in this process: `release` ends it as `stop` does.
     """
 
@@ -45,11 +46,12 @@ class PreviewEngine:
         port: int,
         *,
         health: Path | None = None,
+        brief: Path | None = None,
         challenges: Path | None = None,
     ) -> None:
         self._listen = tuple(listen)
         self._port = port
-        self._application = Application(Show(View("", {}), {}), health=health, challenges=challenges)
+        self._application = Application(Show(View("", {}), {}), health=health, brief=brief, challenges=challenges)
         # Granian's embedded server is typed in part only; what is called on it is in this file.
         self._servers: list[tuple[Any, asyncio.Task[None]]] = []
         self._ending: set[asyncio.Task[None]] = set()

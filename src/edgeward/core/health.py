@@ -1,0 +1,366 @@
+"""Whether an edge is up: what observers see of it, and the verdict that is made of that.
+
+Every edge is probed by a few others. An observer turns the results of its probes into an opinion with hysteresis
+(`Trend`), as load balancers do with `fall` and `rise`; what it thinks of all its targets is one report. A verdict is
+the majority of the reports of observers that are connected themselves (`judge`). Times are seconds of a monotonic
+clock.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from edgeward.core.codec import Json, canonical_bytes, parse_object
+from edgeward.errors import SchemaError
+
+SCHEMA: Final = (1, 0)
+OBSERVERS: Final = 5
+"""How many observers an edge has; all others, where they are no more than that."""
+
+MOST_LACKING: Final = 1000
+"""An edge that lacks the live releases of more sites than that is down: a report has to stay small."""
+
+_MOST_WORDS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How opinions and verdicts come about; times in seconds.
+
+    interval: between two probes of one address, at most. latency: a probe that takes longer has failed. fall, rise: so
+    many results in a row turn an opinion to down, to up. grace: an edge may be without the live release of a site for
+    so long after the pointer has moved. hold: an edge that fails again stays out until so long after its last return.
+    expiry: a report that is older does not count.
+    """
+
+    interval: float = 1.0
+    latency: float = 0.8
+    fall: int = 3
+    rise: int = 3
+    grace: float = 10.0
+    hold: float = 60.0
+    expiry: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one probe found. failure: why it failed, None: it did not. own: the failure is the observer's (no route).
+
+    milliseconds: from the request to the whole answer. sites: the release that each site is served from; None: cannot
+    be told. starting: the edge has only just begun to say what it serves.
+    """
+
+    failure: str | None = None
+    own: bool = False
+    milliseconds: float | None = None
+    sites: Mapping[str, str] | None = None
+    starting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """An opinion about one address. up: None before there is one. run: results in a row that speak against it."""
+
+    up: bool | None = None
+    run: int = 0
+    because: str = ""
+
+    def after(self, result: Result, rules: Rules) -> "Trend":
+        """Return the opinion after one more result.
+
+        The first success makes an opinion at once; a first failure does not: an observer that has just begun must not
+        speak for an edge that others know to be down, nor against one that it has not given a chance.
+        """
+        if result.own:
+            return Trend() if self.run + 1 >= rules.fall else Trend(self.up, self.run + 1, self.because)
+        if result.failure is None:
+            up = self.up is not False or self.run + 1 >= rules.rise
+            return Trend(up=True) if up else Trend(self.up, self.run + 1, self.because)
+        if self.up is False:
+            return Trend(self.up, 0, result.failure)
+        if self.run + 1 >= rules.fall:
+            return Trend(up=False, because=result.failure)
+        return Trend(self.up, self.run + 1, result.failure)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The live release of a site, and since when this edge has known it."""
+
+    release: str
+    since: float
+
+
+def missing(
+    expected: Mapping[str, Expected],
+    result: Result,
+    before: Mapping[str, float],
+    *,
+    now: float,
+    rules: Rules,
+    current: bool,
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Compare what an edge says that it serves with the live pointers.
+
+    before: sites that it did not hold last time, and since when. current: the pointers are followed just now; if not,
+    an edge with another release may be the one that is right. Returns the new `before`, and the sites that it is to be
+    named for no longer, each with the release that it serves ("": none).
+    """
+    if result.sites is None:
+        return dict(before), {}
+    differ = {
+        site: now
+        for site, live in expected.items()
+        if (has := result.sites.get(site)) != live.release and (current or has is None or site in before)
+    }
+    since = {site: before.get(site, at) for site, at in differ.items()}
+    patience = rules.grace if result.starting else (rules.fall - 1) * rules.interval
+    lacking = {
+        site: result.sites.get(site, "")
+        for site, at in since.items()
+        if now - at >= patience and now - expected[site].since >= rules.grace
+    }
+    return since, lacking
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What an observer thinks of one edge. because: why it is down. milliseconds: of the last probe that succeeded.
+
+    lacking: sites that the edge is not to be named for, with the release that it serves instead ("": none).
+    """
+
+    target: str
+    up: bool
+    because: str = ""
+    milliseconds: float | None = None
+    lacking: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that one observer thinks. connected: it trusts its own connection. at: epoch seconds, for people."""
+
+    observer: str
+    connected: bool
+    observations: tuple[Observation, ...]
+    at: int = 0
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical bytes."""
+        rows = [
+            {
+                "target": each.target,
+                "up": each.up,
+                "because": each.because[:_MOST_WORDS],
+                "us": None if each.milliseconds is None else round(each.milliseconds * 1000),
+                "lacking": dict(each.lacking),
+            }
+            for each in self.observations
+        ]
+        value = {"observer": self.observer, "connected": self.connected, "at": self.at, "observations": rows}
+        return canonical_bytes({"schema": list(SCHEMA), **value})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Parse canonical bytes. Raises SchemaError."""
+        value = parse_object(data, kind="health report", major=SCHEMA[0])
+        try:
+            rows = tuple(_observation(row) for row in value["observations"])
+            return cls(_text(value["observer"]), _flag(value["connected"]), rows, int(value["at"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SchemaError(f"a health report is not of the expected shape: {error!r}") from error
+
+    @property
+    def essence(self) -> tuple[object, ...]:
+        """What makes two reports different enough to send the second at once."""
+        rows = tuple((each.target, each.up, tuple(sorted(each.lacking.items()))) for each in self.observations)
+        return self.connected, rows
+
+
+def _observation(row: Json) -> Observation:
+    lacking = {_text(site): _text(release) for site, release in row["lacking"].items()}
+    took = None if row["us"] is None else int(row["us"]) / 1000
+    return Observation(_text(row["target"]), _flag(row["up"]), _text(row["because"]), took, lacking)
+
+
+def _text(value: Json) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value
+
+
+def _flag(value: Json) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is not true or false")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What an observer knows of one address of an edge. family: 4 or 6."""
+
+    edge: str
+    family: int
+    trend: Trend
+    milliseconds: float | None = None
+    lacking: Mapping[str, str] = field(default_factory=dict)
+
+
+def report(observer: str, seen: Iterable[Seen], *, references: Mapping[int, bool], at: int) -> Report:
+    """Put together what an observer thinks of its targets: an edge is up if it is so on each of its addresses.
+
+    references: by family, whether any of the outside references answers; a family without references is not in it. A
+    family in which everything is down, the references too, is not trusted: what it showed does not count.
+    """
+    known = [each for each in seen if each.trend.up is not None]
+    families = {each.family for each in known}
+    blind = {
+        family
+        for family in families
+        if references.get(family) is False and not any(each.trend.up for each in known if each.family == family)
+    }
+    by_edge: dict[str, list[Seen]] = {}
+    for each in known:
+        if each.family not in blind:
+            by_edge.setdefault(each.edge, []).append(each)
+    rows = tuple(_row(edge, rows) for edge, rows in sorted(by_edge.items()))
+    return Report(observer, connected=not families or blind != families, observations=rows, at=at)
+
+
+def _row(edge: str, seen: list[Seen]) -> Observation:
+    lacking: dict[str, str] = {}
+    for each in seen:
+        lacking.update(each.lacking)
+    reasons = [each.trend.because for each in seen if not each.trend.up]
+    if len(lacking) > MOST_LACKING:
+        reasons.append(f"it does not hold the live releases of {len(lacking):,} sites")
+        lacking = {}
+    times = [each.milliseconds for each in seen if each.milliseconds is not None]
+    return Observation(edge, not reasons, "; ".join(reasons), max(times, default=None), lacking)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether an edge is up. because: what the observers say that made it so. since: when it became so.
+
+    returned: when it last came up again, None: never.
+    """
+
+    edge: str
+    up: bool
+    because: tuple[str, ...] = ()
+    since: float = 0.0
+    returned: float | None = None
+
+
+def judge(
+    edges: Iterable[str],
+    reports: Collection[Report],
+    *,
+    own: str,
+    before: Mapping[str, Verdict],
+    now: float,
+    rules: Rules,
+) -> dict[str, Verdict]:
+    """Return the verdict for each edge: down when more than half of the connected observers that see it say so.
+
+    reports: those that count (`counting`). own: who is asking: an edge that nobody observes is as it was, but for the
+    asking one itself, which is up. An edge that is down again soon after it returned is held down (RFC 2439 has the
+    idea), so that flapping is few changes; failover itself is never held back.
+    """
+    votes: dict[str, list[tuple[str, Observation]]] = {}
+    for each in reports:
+        if each.connected:
+            for seen in each.observations:
+                votes.setdefault(seen.target, []).append((each.observer, seen))
+    found: dict[str, Verdict] = {}
+    for edge in edges:
+        known = before.get(edge) or Verdict(edge, up=True, since=now)
+        cast = sorted(votes.get(edge, ()), key=lambda vote: vote[0])
+        if not cast:
+            found[edge] = _turned(known, (), now=now) if edge == own and not known.up else known
+            continue
+        against = tuple(f"{observer}: {seen.because}" for observer, seen in cast if not seen.up)
+        if 2 * len(against) > len(cast):
+            found[edge] = Verdict(edge, False, against, now if known.up else known.since, known.returned)
+        elif known.up:
+            found[edge] = known
+        elif known.returned is not None and now - known.returned < rules.hold:
+            held = f"it answers, and is held out: it failed again within {rules.hold:g} s of its last return"
+            found[edge] = Verdict(edge, False, (held,), known.since, known.returned)
+        else:
+            found[edge] = _turned(known, tuple(f"{observer}: it answers" for observer, _ in cast), now=now)
+    return found
+
+
+def _turned(known: Verdict, because: tuple[str, ...], *, now: float) -> Verdict:
+    return Verdict(known.edge, True, because, now, now)
+
+
+def lacking(reports: Collection[Report]) -> dict[str, dict[str, str]]:
+    """Return, by site, the edges that do not hold its live release as more than half of their observers see it."""
+    voters: dict[str, int] = {}
+    found: dict[str, dict[str, list[str]]] = {}
+    for each in reports:
+        if each.connected:
+            for seen in each.observations:
+                voters[seen.target] = voters.get(seen.target, 0) + 1
+                for site, release in seen.lacking.items():
+                    found.setdefault(site, {}).setdefault(seen.target, []).append(release)
+    named = {
+        site: {edge: _lack(said) for edge, said in edges.items() if 2 * len(said) > voters[edge]}
+        for site, edges in found.items()
+    }
+    return {site: edges for site, edges in named.items() if edges}
+
+
+def _lack(releases: list[str]) -> str:
+    release = max(releases)
+    return f"it serves release {release[:12]}, which is not the live one" if release else "it does not serve the site"
+
+
+def counting(
+    received: Mapping[str, tuple[Report, float]], own: Report, *, alone: bool, now: float, rules: Rules
+) -> list[Report]:
+    """Return the reports that count: one's own, and of the others (with the time of receipt) those that are fresh.
+
+    alone: the store cannot be reached, so that what others said is old.
+    """
+    if alone:
+        return [own]
+    others = [each for each, at in received.values() if each.observer != own.observer and now - at <= rules.expiry]
+    return [own, *others]
+
+
+def observers_of(target: str, edges: Mapping[str, str], *, count: int = OBSERVERS) -> tuple[str, ...]:
+    """Return who observes an edge, sorted by name: all others if they are no more than `count`, else so many.
+
+    edges: each edge's place, any word; equal words are one place. They are chosen by rendezvous hashing (Thaler and
+    Ravishankar, 1998), so that an edge which comes or goes changes few choices, each from another place while there are
+    such.
+    """
+    others = sorted((name for name in edges if name != target), key=lambda name: _score(target, name))
+    if len(others) <= count:
+        return tuple(sorted(others))
+    places: set[str] = set()
+    first: list[str] = []
+    for name in others:
+        if edges[name] not in places:
+            places.add(edges[name])
+            first.append(name)
+    rest = [name for name in others if name not in first]
+    return tuple(sorted((first + rest)[:count]))
+
+
+def sites_digest(sites: Mapping[str, str]) -> str:
+    """Return what stands for the releases that an edge serves, by site: BLAKE2b-128 (RFC 7693) in hex.
+
+    An observer that knows the live pointers sees by it that an edge holds them all, whatever their number.
+    """
+    return hashlib.blake2b(canonical_bytes(dict(sites)), digest_size=16).hexdigest()
+
+
+def _score(target: str, observer: str) -> bytes:
+    return hashlib.blake2b(f"{target} {observer}".encode(), digest_size=8).digest()

@@ -1,0 +1,161 @@
+"""What this edge sees of others: a probe for each address of each target, and one report of them all."""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Final
+
+from edgeward.core.health import Expected, Report, Result, Rules, Seen, Trend, missing, report
+from edgeward.edge.loop_clock import LoopClock
+from edgeward.edge.probe import Endpoint, Probe, family_of
+
+_JITTER: Final = 0.2
+"""Share of the interval by which a probe may come sooner, so that observers do not fall into step."""
+
+Reference = tuple[str, int]
+"""An outside address and port that answers TCP."""
+
+
+class _Watched:
+    """One address under observation."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.trend = Trend()
+        self.failing = False
+        self.milliseconds: float | None = None
+        self.since: dict[str, float] = {}
+        self.lacking: dict[str, str] = {}
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def seen(self) -> Seen:
+        return Seen(self.endpoint.edge, self.endpoint.family, self.trend, self.milliseconds, self.lacking)
+
+
+class Observer:
+    """Probes its targets while `run` runs. `changed` is set when what it thinks of one changes; cleared by who reads.
+
+    expected: the live releases, and whether the pointers are followed just now. references: asked only while everything
+    of a family fails.
+    """
+
+    def __init__(
+        self,
+        edge: str,
+        rules: Rules,
+        *,
+        references: Iterable[Reference],
+        clock: LoopClock,
+        expected: Callable[[], tuple[Mapping[str, Expected], bool]],
+        epoch: Callable[[], int],
+    ) -> None:
+        self.changed = asyncio.Event()
+        self._edge = edge
+        self._rules = rules
+        self._references = tuple(references)
+        self._answering: dict[int, bool] = {}
+        self._doubt = asyncio.Event()
+        self._clock = clock
+        self._expected = expected
+        self._epoch = epoch
+        self._watched: dict[Endpoint, _Watched] = {}
+        self._retarget = asyncio.Event()
+        self._wanted: frozenset[Endpoint] = frozenset()
+
+    def watch(self, endpoints: Iterable[Endpoint]) -> None:
+        """Make these all that is probed."""
+        wanted = frozenset(endpoints)
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._retarget.set()
+
+    def report(self) -> Report:
+        """Return what is thought now."""
+        rows = (watched.seen for watched in self._watched.values())
+        return report(self._edge, rows, references=self._answering, at=self._epoch())
+
+    async def run(self) -> None:
+        """Probe until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            if self._references:
+                group.create_task(self._ask_references(), name="health references")
+            while True:
+                self._retarget.clear()
+                for gone in self._watched.keys() - self._wanted:
+                    task = self._watched.pop(gone).task
+                    if task is not None:
+                        task.cancel()
+                for new in self._wanted - self._watched.keys():
+                    watched = self._watched[new] = _Watched(new)
+                    watched.task = group.create_task(self._probe(watched), name=f"probe {new.edge} at {new.where}")
+                await self._retarget.wait()
+
+    async def _probe(self, watched: _Watched) -> None:
+        probe = Probe(watched.endpoint, clock=self._clock, latency=self._rules.latency)
+        try:
+            await asyncio.sleep(random.random() * self._rules.interval)  # noqa: S311 (not a secret: spreads the load)
+            while True:
+                began = self._clock.now()
+                expected, _ = self._expected()
+                live = {site: each.release for site, each in expected.items()}
+                self._take(watched, await probe.ask(live))
+                pause = self._rules.interval * random.uniform(1 - _JITTER, 1)  # noqa: S311 (as above)
+                await asyncio.sleep(max(0.0, began + pause - self._clock.now()))
+        finally:
+            await probe.close()
+
+    def _take(self, watched: _Watched, result: Result) -> None:
+        before = watched.trend.up, watched.lacking
+        watched.trend = watched.trend.after(result, self._rules)
+        watched.failing = result.failure is not None
+        if result.failure is None:
+            watched.milliseconds = result.milliseconds
+            expected, current = self._expected()
+            watched.since, watched.lacking = missing(
+                expected, result, watched.since, now=self._clock.now(), rules=self._rules, current=current
+            )
+        if before != (watched.trend.up, watched.lacking):
+            self.changed.set()
+        if self._doubtful():
+            self._doubt.set()
+
+    def _doubtful(self) -> frozenset[int]:
+        """Return the families in which nothing answers."""
+        families = {each.endpoint.family for each in self._watched.values()}
+        return frozenset(families - {each.endpoint.family for each in self._watched.values() if not each.failing})
+
+    async def _ask_references(self) -> None:
+        """Ask the outside references, once in an interval and only while there is a doubt."""
+        while True:
+            self._doubt.clear()
+            doubtful = self._doubtful()
+            if not doubtful:
+                self._answering = {}
+                await self._doubt.wait()
+                continue
+            asked = [each for each in self._references if family_of(each[0]) in doubtful]
+            answers = await asyncio.gather(*(self._answers(each) for each in asked))
+            found: dict[int, bool] = {}
+            for (address, _), answered in zip(asked, answers, strict=True):
+                found[family_of(address)] = found.get(family_of(address), False) or answered
+            if found != self._answering:
+                self._answering = found
+                self.changed.set()
+            await asyncio.sleep(self._rules.interval)
+
+    async def _answers(self, reference: Reference) -> bool:
+        """Whether a reference takes a connection; one that refuses it has answered too."""
+        with suppress(OSError):
+            try:
+                return await self._clock.within(_knock(*reference), self._rules.latency)
+            except ConnectionRefusedError:
+                return True
+        return False
+
+
+async def _knock(address: str, port: int) -> bool:
+    _, writer = await asyncio.open_connection(address, port)
+    writer.transport.abort()
+    return True

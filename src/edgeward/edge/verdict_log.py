@@ -1,0 +1,114 @@
+"""Verdicts for people: each change is written down once for the fleet, and is a condition while an edge is down."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
+
+from edgeward.core.fleet import VerdictRecord
+from edgeward.core.health import Verdict
+from edgeward.edge.conditions import Conditions
+from edgeward.errors import ConflictError, SchemaError, StoreError
+from edgeward.store.buckets import Watch
+from edgeward.store.connection import Store
+from edgeward.store.events import Event
+
+_LOG = logging.getLogger("edgeward.edge")
+_DEADLINE: Final = 2.0
+_LOOK: Final = 1.0
+
+
+class VerdictLog:
+    """Writes for the fleet when it is this edge's turn: the first by name of those that are up and heard.
+
+    A record in the bucket `verdicts`, changed by compare-and-set, keeps two writers apart; who changed it writes the
+    event, and has the condition on its board until the edge is up again. Without a store each edge has its own.
+    """
+
+    def __init__(self, store: Store, conditions: Conditions, *, edge: str, epoch: Callable[[], int]) -> None:
+        self._store = store
+        self._conditions = conditions
+        self._edge = edge
+        self._epoch = epoch
+        self._verdicts: Mapping[str, Verdict] = {}
+        self._alone = True
+        self._speaking: Collection[str] = ()
+        self._wake = asyncio.Event()
+
+    def note(self, verdicts: Mapping[str, Verdict], *, alone: bool, speaking: Collection[str]) -> None:
+        """Take over what this edge thinks. speaking: the connected observers that are heard, this edge too."""
+        if {edge: each.up for edge, each in verdicts.items()} != {
+            edge: each.up for edge, each in self._verdicts.items()
+        }:
+            self._wake.set()
+        self._verdicts, self._alone, self._speaking = verdicts, alone, speaking
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            try:
+                async with self._store.verdicts.watch() as watch:
+                    await self._keep(watch)
+            except StoreError as error:
+                _LOG.debug("the verdicts cannot be followed: %s", error.message)
+            await asyncio.sleep(_LOOK)
+
+    async def _keep(self, watch: Watch) -> None:
+        while True:
+            self._wake.clear()
+            if not self._alone and watch.current and self._edge == self._writer():
+                try:
+                    await self._write(watch)
+                except StoreError as error:
+                    _LOG.debug("a verdict could not be written down: %s", error.message)
+                except ConflictError:
+                    _LOG.debug("another edge has written a verdict down")
+            self._tell(watch)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK):
+                    await self._wake.wait()
+
+    def _writer(self) -> str | None:
+        up = [edge for edge in self._speaking if edge in self._verdicts and self._verdicts[edge].up]
+        return min(up or self._speaking, default=None)
+
+    async def _write(self, watch: Watch) -> None:
+        """Bring the records to what this edge thinks. Raises StoreError, ConflictError."""
+        for edge, verdict in self._verdicts.items():
+            known = _parse(watch, edge)
+            if verdict.up == (known is None or known.up):
+                continue
+            record = VerdictRecord(edge, verdict.up, verdict.because, self._epoch(), self._edge)
+            stored = watch.state.get(edge)
+            if stored is None:
+                await self._store.verdicts.create(edge, record.to_bytes(), deadline=_DEADLINE)
+            else:
+                await self._store.verdicts.update(edge, record.to_bytes(), stored.revision, deadline=_DEADLINE)
+            down = f", after {record.at - known.at} s" if known is not None and verdict.up else ""
+            text = f"edge {edge} is {'up again' if verdict.up else 'down'}{down}: {'; '.join(verdict.because)}"
+            facts = {"edge": edge, "up": verdict.up, "evidence": list(verdict.because)}
+            await self._store.events.record(Event("verdict", record.at, self._edge, text, facts), deadline=_DEADLINE)
+        for edge in watch.state.keys() - self._verdicts.keys():
+            await self._store.verdicts.delete(edge, watch.state[edge].revision, deadline=_DEADLINE)
+
+    def _tell(self, watch: Watch) -> None:
+        if self._alone:
+            down = {edge: each.because for edge, each in self._verdicts.items() if not each.up}
+        else:
+            records = {edge: _parse(watch, edge) for edge in watch.state}
+            down = {
+                edge: record.because
+                for edge, record in records.items()
+                if record is not None and not record.up and record.by == self._edge
+            }
+        sentences = {edge: f"edge {edge} is down: {'; '.join(because)}" for edge, because in down.items()}
+        self._conditions.set_group("verdict", sentences, now=self._epoch())
+
+
+def _parse(watch: Watch, edge: str) -> VerdictRecord | None:
+    stored = watch.state.get(edge)
+    try:
+        return None if stored is None else VerdictRecord.from_bytes(stored.value)
+    except SchemaError:
+        return None

@@ -1,0 +1,176 @@
+"""Which edges answers may name, as this edge sees the fleet: probes, what other observers say, drains."""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+from edgeward.core import health
+from edgeward.core.health import Expected, Report, Verdict
+from edgeward.edge.conditions import Conditions
+from edgeward.edge.gather import StoreView
+from edgeward.edge.loop_clock import LoopClock
+from edgeward.edge.neighbours import Neighbours
+from edgeward.edge.observer import Observer
+from edgeward.edge.probe import Endpoint
+from edgeward.edge.settings import EdgeSettings
+from edgeward.edge.verdict_log import VerdictLog
+from edgeward.errors import SchemaError
+from edgeward.store.connection import Store
+
+if TYPE_CHECKING:
+    from edgeward.core.fleet import EdgeRecord, Pointer
+
+_LOG = logging.getLogger("edgeward.edge")
+_HEARTBEAT: Final = 1.0
+_LOOK: Final = 0.25
+"""Seconds between two judgements when nothing happens: reports grow old, drains end."""
+
+
+class Verdicts:
+    """Who is out, and why, always current while `run` runs.
+
+    out: edges that no answer should name, each with the reason. drained: those of them that an operator took out.
+    lacking: by site, those that do not hold its live release, with the reason. `changed` is set when one of these
+    changes; cleared by who reads. verdicts: on every edge of the fleet.
+    """
+
+    def __init__(
+        self,
+        settings: EdgeSettings,
+        store: Store,
+        *,
+        view: StoreView,
+        conditions: Conditions,
+        neighbours: Neighbours,
+        epoch: Callable[[], int] = lambda: int(time.time()),
+    ) -> None:
+        self.changed = asyncio.Event()
+        self.out: Mapping[str, str] = {}
+        self.drained: frozenset[str] = frozenset()
+        self.lacking: Mapping[str, Mapping[str, str]] = {}
+        self.verdicts: Mapping[str, Verdict] = {}
+        self.clock = LoopClock()
+        self._name = settings.name
+        self._rules = settings.health.rules
+        self._store = store
+        self._view = view
+        self._epoch = epoch
+        self._neighbours = neighbours
+        self._edges: Mapping[str, EdgeRecord] = neighbours.load()
+        self._pointers: Mapping[str, Pointer] = {}
+        self._expected: dict[str, Expected] = {}
+        self._received: dict[str, tuple[Report, float]] = {}
+        self._wake = asyncio.Event()
+        self.observer = Observer(
+            self._name,
+            self._rules,
+            references=settings.health.references,
+            clock=self.clock,
+            expected=lambda: (self._expected, self._view.connected),
+            epoch=epoch,
+        )
+        self._log = VerdictLog(store, conditions, edge=self._name, epoch=epoch)
+
+    async def run(self) -> None:
+        """Observe, listen and judge until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.clock.run(), name="loop clock")
+            group.create_task(self.observer.run(), name="observer")
+            group.create_task(self._store.observations.follow(self._hear), name="hear observers")
+            group.create_task(self._tell_for_ever(), name="tell observations")
+            group.create_task(self._log.run(), name="verdict log")
+            while True:
+                self._wake.clear()
+                self.judge()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK):
+                        await self._wake.wait()
+
+    @property
+    def alone(self) -> bool:
+        """Whether only this edge's own observations count: not even its own reports come back from the store."""
+        heard = self._received.get(self._name)
+        return not self._store.connected or heard is None or self.clock.now() - heard[1] > self._rules.expiry
+
+    def judge(self) -> None:
+        """Look at everything once, and say what follows."""
+        now, alone = self.clock.now(), self.alone
+        self._take_stock(now)
+        self.observer.watch(self._endpoints(alone=alone))
+        reports = health.counting(self._received, self.observer.report(), alone=alone, now=now, rules=self._rules)
+        before = self.verdicts
+        self.verdicts = health.judge(self._edges, reports, own=self._name, before=before, now=now, rules=self._rules)
+        for edge, verdict in self.verdicts.items():
+            if verdict.up != (edge not in before or before[edge].up):
+                _LOG.warning("edge %s is %s: %s", edge, "up" if verdict.up else "down", "; ".join(verdict.because))
+        out = {edge: "; ".join(verdict.because) for edge, verdict in self.verdicts.items() if not verdict.up}
+        out |= (withdrawn := self._drained())
+        drained = frozenset(withdrawn)
+        lacking = health.lacking(reports)
+        if out != self.out or drained != self.drained or lacking != self.lacking:
+            self.out, self.drained, self.lacking = out, drained, lacking
+            self.changed.set()
+        speaking = {each.observer for each in reports if each.connected}
+        self._log.note(self.verdicts, alone=alone, speaking=speaking)
+
+    def _take_stock(self, now: float) -> None:
+        """Take over what the store says of edges and live pointers, and note when a pointer was first seen."""
+        if not self._view.complete:
+            return
+        self._edges = self._view.edges
+        self._neighbours.save(self._edges)
+        pointers = self._view.live
+        if pointers == self._pointers:
+            return
+        self._pointers = pointers
+        live = {site: pointer.release for site, pointer in pointers.items() if pointer.release is not None}
+        self._expected = {
+            site: known if (known := self._expected.get(site)) and known.release == release else Expected(release, now)
+            for site, release in live.items()
+        }
+
+    def _endpoints(self, *, alone: bool) -> Iterator[Endpoint]:
+        """Yield what is to be probed here: everything, while nobody else can be heard."""
+        places = {name: record.location for name, record in self._edges.items()}
+        for name, record in self._edges.items():
+            if name == self._name or not (alone or self._name in health.observers_of(name, places)):
+                continue
+            for address in record.addresses:
+                with contextlib.suppress(ValueError):
+                    found = str(ipaddress.ip_address(address))
+                    yield Endpoint(name, found, record.port, host=f"[{found}]" if ":" in found else found)
+
+    def _drained(self) -> dict[str, str]:
+        now = self._epoch()
+        return {
+            name: f"drained: {record.drained_because}" if record.drained_because else "drained"
+            for name, record in self._edges.items()
+            if record.is_drained(now)
+        }
+
+    def _hear(self, observer: str, data: bytes) -> None:
+        try:
+            said = Report.from_bytes(data)
+        except SchemaError as error:
+            _LOG.debug("a report of edge %s is left out: %s", observer, error.message)
+            return
+        if said.observer != observer:
+            return
+        known = self._received.get(observer)
+        self._received[observer] = said, self.clock.now()
+        if known is None or known[0].essence != said.essence:
+            self._wake.set()
+
+    async def _tell_for_ever(self) -> None:
+        """Send the report at every change and as a heartbeat."""
+        while True:
+            self.observer.changed.clear()
+            await self._store.observations.send(self._name, self.observer.report().to_bytes())
+            self._wake.set()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_HEARTBEAT):
+                    await self.observer.changed.wait()

@@ -1,0 +1,356 @@
+"""Opinions, reports and verdicts: when an edge is down, and when it is not."""
+
+import itertools
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeward.core.health import (
+    MOST_LACKING,
+    Expected,
+    Observation,
+    Report,
+    Result,
+    Rules,
+    Seen,
+    Trend,
+    Verdict,
+    counting,
+    judge,
+    lacking,
+    missing,
+    observers_of,
+    report,
+)
+from edgeward.errors import SchemaError
+
+RULES = Rules()
+GOOD, BAD, OWN = Result(), Result(failure="no answer"), Result(failure="no route", own=True)
+R1, R2 = "1" * 64, "2" * 64
+
+
+def after(results, trend: Trend | None = None, rules: Rules = RULES) -> Trend:
+    for result in results:
+        trend = (trend or Trend()).after(result, rules)
+    return trend
+
+
+def says(observer: str, *, connected: bool = True, **up: bool) -> Report:
+    rows = tuple(Observation(target, answer, "" if answer else "no answer") for target, answer in up.items())
+    return Report(observer, connected, rows)
+
+
+def verdicts(*reports: Report, own: str = "fra", before=None, now: float = 0.0, edges=("fra", "iad", "syd")):
+    return judge(edges, reports, own=own, before=before or {}, now=now, rules=RULES)
+
+
+def test_three_failures_in_a_row_are_down_and_three_successes_up() -> None:
+    """`fall` and `rise` count results in a row; two of either kind change nothing."""
+    assert after([GOOD, BAD, BAD]).up
+    assert after([GOOD, BAD, BAD, GOOD, BAD, BAD]).up
+    down = after([GOOD, BAD, BAD, BAD])
+    assert (down.up, down.because) == (False, "no answer")
+    assert after([GOOD, GOOD, BAD, GOOD, GOOD], down).up is False
+    assert after([GOOD, GOOD, GOOD], down).up
+    assert after([GOOD, BAD], None, Rules(fall=1)).up is False
+    assert after([GOOD], down, Rules(rise=1)).up
+
+
+def test_an_observer_has_no_opinion_before_it_has_seen_enough() -> None:
+    """One success makes the first opinion, failures need to be three; so a restart speaks for no dead edge."""
+    assert after([BAD, BAD]).up is None
+    assert after([BAD, BAD, BAD]).up is False
+    assert after([GOOD]).up is True
+
+
+def test_an_observers_own_fault_takes_its_opinion_away() -> None:
+    """A machine without a route says nothing of the edges behind it, neither good nor bad."""
+    assert after([GOOD, OWN, OWN]).up is True
+    assert after([GOOD, OWN, OWN, OWN]).up is None
+    assert after([BAD, BAD, BAD, OWN, OWN, OWN]).up is None
+
+
+def test_an_edge_is_up_if_each_of_its_addresses_is() -> None:
+    """Each family counts, and the reason names what fails."""
+    rows = [Seen("syd", 4, after([GOOD]), 12.0), Seen("syd", 6, after([BAD] * 3)), Seen("iad", 4, after([GOOD]), 80.0)]
+    made = report("fra", rows, references={}, at=5)
+    assert made.observations == (Observation("iad", True, "", 80.0), Observation("syd", False, "no answer", 12.0))
+    assert made.connected
+
+
+@pytest.mark.parametrize(
+    ("references", "connected"), [({}, True), ({4: True}, True), ({6: False}, True), ({4: False}, False)]
+)
+def test_an_observer_distrusts_itself_only_if_its_references_fail_as_well(references, connected: bool) -> None:
+    """All down alone is no reason: in a fleet of two the other one may be dead."""
+    made = report("fra", [Seen("syd", 4, after([BAD] * 3))], references=references, at=5)
+    assert made.connected is connected
+    assert [each.up for each in made.observations] == ([False] if connected else [])
+
+
+def test_a_family_that_fails_altogether_is_not_held_against_the_edges() -> None:
+    """With no IPv6 of its own, and references that say so, an observer judges by IPv4."""
+    rows = [Seen("syd", 4, after([GOOD])), Seen("syd", 6, after([BAD] * 3))]
+    made = report("fra", rows, references={6: False}, at=5)
+    assert made.connected
+    assert [each.up for each in made.observations] == [True]
+    rows.append(Seen("iad", 6, after([GOOD])))
+    assert not report("fra", rows, references={6: False}, at=5).observations[1].up
+
+
+def test_more_than_half_of_the_observers_make_an_edge_down() -> None:
+    """One of two is not more than half; observers that are not connected do not count."""
+    assert verdicts(says("fra", syd=False), says("iad", syd=True))["syd"].up
+    assert not verdicts(says("fra", syd=False), says("iad", syd=False))["syd"].up
+    assert not verdicts(says("fra", syd=False), says("iad", syd=True, connected=False))["syd"].up
+    assert verdicts(says("fra", syd=False, connected=False), says("iad", syd=True))["syd"].up
+    down = verdicts(says("fra", syd=False), says("iad", syd=False), now=7.0)["syd"]
+    assert down == Verdict("syd", False, ("fra: no answer", "iad: no answer"), 7.0)
+
+
+def test_one_observer_cut_off_changes_nothing() -> None:
+    """Whose probes all fail is outvoted about every other edge, also with its references unset, and in its own eyes."""
+    reports = [says("fra", iad=True, syd=True), says("iad", fra=True, syd=True), says("syd", fra=False, iad=False)]
+    for own in ("fra", "iad", "syd"):
+        assert all(verdict.up for verdict in verdicts(*reports, own=own).values())
+
+
+@pytest.mark.parametrize("dead", ["fra", "iad"])
+def test_a_fleet_of_two_fails_over(dead: str) -> None:
+    """The one that is left sees everything down, and believes it."""
+    left = "iad" if dead == "fra" else "fra"
+    found = verdicts(says(left, **{dead: False}), own=left, edges=("fra", "iad"))
+    assert {edge: verdict.up for edge, verdict in found.items()} == {left: True, dead: False}
+
+
+def test_an_edge_that_nobody_sees_stays_as_it_was() -> None:
+    """Observers that go away make nobody up or down; only oneself is up when nobody says otherwise."""
+    down = verdicts(says("iad", fra=False, syd=False), says("syd", fra=False), now=1.0)
+    assert [down[edge].up for edge in ("fra", "iad", "syd")] == [False, True, False]
+    later = verdicts(before=down, now=2.0)
+    assert [later[edge].up for edge in ("fra", "iad", "syd")] == [True, True, False]
+
+
+def test_reports_count_while_they_are_fresh_and_the_store_is_there() -> None:
+    """Old ones do not, nor any but one's own without a store; age is by the clock of who receives."""
+    own, iad, syd = says("fra", syd=False), says("iad", syd=True), says("syd", iad=True)
+    received = {"fra": (own, 0.0), "iad": (iad, 7.5), "syd": (syd, 6.0)}
+    assert counting(received, own, alone=False, now=10.0, rules=RULES) == [own, iad]
+    assert counting(received, own, alone=True, now=10.0, rules=RULES) == [own]
+
+
+def changes_of(answers, *, observers: int = 4, seconds: float = 60.0, seed: int = 1) -> list[tuple[float, bool]]:
+    """Drive observers with jittered probes of an edge of which `answers(t)` says whether it answers at that moment."""
+    source = random.Random(seed)
+    due = [(source.random(), number) for number in range(observers)]
+    trends = [Trend()] * observers
+    before: dict[str, Verdict] = {}
+    changes: list[tuple[float, bool]] = []
+    while (first := min(due))[0] < seconds:
+        now, number = first
+        trends[number] = trends[number].after(GOOD if answers(now) else BAD, RULES)
+        due[number] = now + source.uniform(0.8, 1.0), number
+        reports = [says(f"o{n}", syd=trend.up) for n, trend in enumerate(trends) if trend.up is not None]
+        found = judge(["syd"], reports, own="fra", before=before, now=now, rules=RULES)
+        if before and found["syd"].up != before["syd"].up:
+            changes.append((now, found["syd"].up))
+        before = found
+    return changes
+
+
+def within_a_minute(changes: list[tuple[float, bool]]) -> int:
+    """The most changes in any minute."""
+    return max((sum(at <= each < at + 60 for each, _ in changes) for at, _ in changes), default=0)
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("phase", [0.0, 0.25, 0.5, 0.75])
+@pytest.mark.parametrize("observers", [1, 2, 4])
+def test_flapping_every_second_for_a_minute_is_two_changes_at_most(observers: int, phase: float, seed: int) -> None:
+    """Up for a second, down for a second, and so on, however the probes fall."""
+    changes = changes_of(lambda now: int(now + phase) % 2 == 0, observers=observers, seed=seed)
+    assert len(changes) <= 2, changes
+
+
+@pytest.mark.parametrize("period", [2, 3, 4, 5, 7, 10, 15, 20])
+def test_an_edge_that_comes_and_goes_for_longer_is_held_out(period: int) -> None:
+    """It is out and in again once; when it fails again it is out at once, and stays so for a minute from its return."""
+    changes = changes_of(lambda now: int(now / period) % 2 == 0, seconds=600)
+    assert within_a_minute(changes) <= 3, changes
+    returns = [at for at, up in changes if up]
+    assert all(later - earlier >= RULES.hold for earlier, later in itertools.pairwise(returns))
+
+
+def test_failover_is_never_held_back() -> None:
+    """An edge that dies right after its return is out within a few seconds all the same."""
+    changes = changes_of(lambda now: now < 10 or 20 <= now < 25)
+    assert [up for _, up in changes] == [False, True, False]
+    assert changes[2][0] - 25 < 4
+
+
+SITES = {"www": Expected(R2, 0.0), "blog": Expected(R1, 0.0)}
+
+
+def miss(*results: Result, start: float = 100.0, current: bool = True, expected=SITES) -> dict[str, str]:
+    since: dict[str, float] = {}
+    found: dict[str, str] = {}
+    for number, result in enumerate(results):
+        since, found = missing(expected, result, since, now=start + number, rules=RULES, current=current)
+    return found
+
+
+def test_a_wrong_release_is_out_after_three_looks() -> None:
+    """And back at the first look that shows the right one."""
+    wrong, right = Result(sites={"www": R1, "blog": R1}), Result(sites={"www": R2, "blog": R1})
+    assert miss(wrong, wrong) == {}
+    assert miss(wrong, wrong, wrong) == {"www": R1}
+    assert miss(wrong, wrong, wrong, right) == {}
+    none = Result(sites={"blog": R1})
+    assert miss(none, none, none) == {"www": ""}
+
+
+def test_an_edge_has_ten_seconds_from_when_the_pointer_moved() -> None:
+    """The grace period is that of the pointer as this observer saw it move."""
+    moved = {"www": Expected(R2, 100.0)}
+    late = Result(sites={"www": R1})
+    assert miss(*[late] * 10, expected=moved) == {}
+    assert miss(*[late] * 11, expected=moved) == {"www": R1}
+
+
+def test_an_edge_that_starts_has_the_grace_period_too() -> None:
+    """What an agent that has just started says of its sites is not known to be true yet."""
+    empty = Result(sites={}, starting=True)
+    assert miss(*[empty] * 10) == {}
+    assert miss(*[empty] * 11) == {"www": "", "blog": ""}
+
+
+def test_pointers_that_are_not_followed_accuse_nobody_of_another_release() -> None:
+    """Cut off from the store, an observer may be the one that is behind; a site that is not served at all is a fact."""
+    other = Result(sites={"www": R1})
+    assert miss(other, other, other, current=False) == {"blog": ""}
+
+
+def test_more_than_half_of_the_observers_say_that_a_release_is_lacking() -> None:
+    """The majority of the connected ones again, and the reason names the release that is served."""
+    seen = Observation("syd", True, lacking={"www": R1, "blog": ""})
+    one, other = Report("fra", True, (seen,)), Report("iad", True, (Observation("syd", True),))
+    assert lacking([one, other]) == {}
+    blind = Report("gru", False, (Observation("syd", True),))
+    assert lacking([one, blind]) == {
+        "www": {"syd": f"it serves release {R1[:12]}, which is not the live one"},
+        "blog": {"syd": "it does not serve the site"},
+    }
+
+
+def test_an_edge_that_lacks_very_much_is_down() -> None:
+    """So a report stays small however many sites there are."""
+    rows = [Seen("syd", 4, after([GOOD]), 1.0, {f"s{number}": "" for number in range(MOST_LACKING + 1)})]
+    made = report("fra", rows, references={}, at=5).observations[0]
+    assert (made.up, made.lacking) == (False, {})
+    assert made.because == "it does not hold the live releases of 1,001 sites"
+
+
+PLACES = {f"e{number}": ("FRA", "IAD", "SYD", "SIN", "GRU", "NRT", "JNB")[number % 7] for number in range(50)}
+
+
+def test_everybody_observes_in_a_small_fleet() -> None:
+    """Up to six edges each is seen by all others; never by itself."""
+    small = dict(list(PLACES.items())[:6])
+    for edge in small:
+        assert observers_of(edge, small) == tuple(sorted(small.keys() - {edge}))
+    assert observers_of("e0", {"e0": "FRA"}) == ()
+
+
+def test_observers_of_a_large_fleet_are_few_and_far_apart() -> None:
+    """Five for each edge, each from another place, and no edge has to observe very many."""
+    chosen = {edge: observers_of(edge, PLACES) for edge in PLACES}
+    load = dict.fromkeys(PLACES, 0)
+    for edge, observers in chosen.items():
+        assert len(observers) == 5
+        assert edge not in observers
+        assert len({PLACES[each] for each in observers}) == 5
+        for each in observers:
+            load[each] += 1
+    assert max(load.values()) <= 15
+
+
+def test_an_edge_that_goes_changes_few_observers() -> None:
+    """Only its own place among the observers is filled anew, but for what another place then means."""
+    without = {edge: place for edge, place in PLACES.items() if edge != "e7"}
+    same = 0
+    for edge in without:
+        before, now = observers_of(edge, PLACES), observers_of(edge, without)
+        if "e7" not in before:
+            assert now == before
+            same += 1
+        else:
+            assert len(set(before) - set(now)) <= 2
+    assert same > 35
+
+
+NAMES = st.text("abcdefgh0123", min_size=1, max_size=8)
+OBSERVATIONS = st.builds(
+    Observation,
+    target=NAMES,
+    up=st.booleans(),
+    because=st.text(max_size=20),
+    milliseconds=st.none() | st.integers(0, 10**6).map(lambda us: us / 1000),
+    lacking=st.dictionaries(NAMES, st.sampled_from(["", R1]), max_size=3),
+)
+REPORTS = st.builds(
+    Report,
+    observer=NAMES,
+    connected=st.booleans(),
+    observations=st.lists(OBSERVATIONS, max_size=6, unique_by=lambda each: each.target).map(tuple),
+    at=st.integers(0, 2**32),
+)
+
+
+@given(REPORTS)
+def test_reports_survive_the_wire(made: Report) -> None:
+    """What is sent is what is heard."""
+    assert Report.from_bytes(made.to_bytes()) == made
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"[]", b'{"schema":[2,0]}', b'{"schema":[1,0]}',
+        b'{"schema":[1,0],"observer":1,"connected":true,"at":1,"observations":[]}',
+        b'{"schema":[1,0],"observer":"a","connected":1,"at":1,"observations":[]}',
+        b'{"schema":[1,0],"observer":"a","connected":true,"at":1,"observations":[{}]}',
+        b'{"schema":[1,0],"observer":"a","connected":true,"at":1,"observations":["a"]}',
+    ],
+)  # fmt: skip
+def test_a_report_of_another_shape_is_refused(data: bytes) -> None:
+    """Each with one sort of error."""
+    with pytest.raises(SchemaError):
+        Report.from_bytes(data)
+
+
+FEW = st.sampled_from(("a", "b", "c"))
+SMALL = st.builds(
+    Report,
+    observer=FEW,
+    connected=st.booleans(),
+    observations=st.lists(
+        st.builds(Observation, FEW, st.booleans(), lacking=st.dictionaries(FEW, st.sampled_from(["", R1]), max_size=2)),
+        max_size=3,
+        unique_by=lambda each: each.target,
+    ).map(tuple),
+)
+
+
+@given(st.lists(SMALL, max_size=4), st.randoms(use_true_random=False))
+def test_a_verdict_does_not_depend_on_the_order_of_reports(reports: list[Report], source: random.Random) -> None:
+    """Nor on that of the edges."""
+    edges = sorted({each.target for made in reports for each in made.observations})
+    shuffled, others = list(reports), list(edges)
+    source.shuffle(shuffled)
+    source.shuffle(others)
+    one = judge(edges, reports, own="fra", before={}, now=0.0, rules=RULES)
+    other = judge(others, shuffled, own="fra", before={}, now=0.0, rules=RULES)
+    assert {edge: each.up for edge, each in one.items()} == {edge: each.up for edge, each in other.items()}
+    assert lacking(reports) == lacking(shuffled)

@@ -1,0 +1,112 @@
+"""What an edge sees of others, and what it makes of it when it sees nothing at all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from edgeward.core.health import Rules
+from edgeward.edge.loop_clock import LoopClock
+from edgeward.edge.observer import Observer, Reference
+from edgeward.edge.probe import Endpoint, brief_bytes
+from waiting import eventually
+
+QUICK = Rules(interval=0.1, latency=0.3)
+HEALTH = {"schema": [1, 0], "edge": "syd", "generation": 1, "rotten": 0, "sites": {}}
+
+
+async def well(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    body = brief_bytes(HEALTH)
+    try:
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        writer.close()
+
+
+@asynccontextmanager
+async def observing(*references: Reference) -> AsyncIterator[Observer]:
+    clock = LoopClock()
+    observer = Observer(
+        "fra", QUICK, references=references, clock=clock, expected=lambda: ({}, True), epoch=lambda: 1_800_000_000
+    )
+    tasks = [asyncio.create_task(clock.run()), asyncio.create_task(observer.run())]
+    try:
+        yield observer
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def at(address: str, port: int, edge: str = "syd") -> Endpoint:
+    return Endpoint(edge, address, port, address)
+
+
+def opinions(observer: Observer) -> dict[str, bool]:
+    return {each.target: each.up for each in observer.report().observations}
+
+
+async def test_targets_come_and_go_while_it_runs(loopback_address: str, free_port) -> None:
+    """Each has its own opinion from its own probes; one that is no target any more is forgotten."""
+    server = await asyncio.start_server(well, loopback_address, 0)
+    port = server.sockets[0].getsockname()[1]
+    async with observing() as observer:
+        assert observer.report().observations == ()
+        observer.watch([at(loopback_address, port)])
+        await eventually(lambda: opinions(observer) == {"syd": True})
+        observer.watch([at(loopback_address, port), at(loopback_address, free_port(), "gru")])
+        await eventually(lambda: opinions(observer) == {"syd": True, "gru": False})
+        observer.watch([at(loopback_address, port)])
+        await eventually(lambda: opinions(observer) == {"syd": True})
+        server.close()
+    await server.wait_closed()
+
+
+async def test_an_edge_is_down_if_one_of_its_families_is(loopback_address: str, free_port) -> None:
+    """Readers with IPv6 would go there, whatever IPv4 does."""
+    server = await asyncio.start_server(well, loopback_address, 0)
+    port = server.sockets[0].getsockname()[1]
+    dead = free_port()
+    async with observing() as observer:
+        observer.watch([at(loopback_address, port), at("::1", dead)])
+        await eventually(lambda: opinions(observer) == {"syd": False})
+        assert observer.report().observations[0].because == f"[::1]:{dead} cannot be asked: Connection refused"
+    server.close()
+    await server.wait_closed()
+
+
+async def test_references_are_asked_only_while_nothing_answers(loopback_address: str, free_port) -> None:
+    """While all is well they are left alone; when everything is down they say whether the observer is to be believed,
+    and a refusal is an answer too.
+    """
+    asked: list[object] = []
+
+    async def reference(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(writer.get_extra_info("peername"))
+        writer.close()
+
+    outside = await asyncio.start_server(reference, loopback_address, 0)
+    edge = await asyncio.start_server(well, loopback_address, 0)
+    good = at(loopback_address, edge.sockets[0].getsockname()[1])
+    async with observing((loopback_address, outside.sockets[0].getsockname()[1])) as observer:
+        observer.watch([good])
+        await eventually(lambda: opinions(observer) == {"syd": True})
+        assert asked == []
+        observer.watch([at(loopback_address, free_port())])
+        await eventually(lambda: opinions(observer) == {"syd": False})
+        await eventually(lambda: asked)
+        assert observer.report().connected
+        observer.watch([good])
+        await eventually(lambda: opinions(observer) == {"syd": True})
+    async with observing((loopback_address, free_port())) as observer:
+        observer.watch([at(loopback_address, free_port())])
+        await eventually(lambda: opinions(observer) == {"syd": False})
+        assert observer.report().connected
+    # A network that no test has a way to: connect(2) fails at once.
+    async with observing(("255.255.255.255", 9)) as observer:
+        observer.watch([at(loopback_address, free_port())])
+        await eventually(lambda: not observer.report().connected)
+        assert observer.report().observations == ()
+    for server in (outside, edge):
+        server.close()
+        await server.wait_closed()
