@@ -43,10 +43,6 @@ setup: .venv/.project  ## environment in .venv from hash-locked requirements; ng
 	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/.data: .venv/.packages requirements/data.txt
-	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements/data.txt
-	@touch $@
-
 .venv/.bench: .venv/.packages requirements/bench.txt
 	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements/bench.txt
 	@touch $@
@@ -92,9 +88,6 @@ bench: bench-setup  ## speed, side by side with peers, as ratios
 
 data: setup .venv/.data  ## which networks are in which country, asked anew; some ten minutes, for each release
 	@exec $(BIN)/python tools/list_countries.py $(ARGS)
-
-data: .venv/.project .venv/.data  ## make the shipped lists of countries anew, from the newest packages; about ten minutes
-	@$(BIN)/python tools/list_countries.py
 
 clean:  ## everything that make has made
 	rm -rf .venv .cache .hypothesis .pytest_cache build dist
