@@ -9,7 +9,7 @@ from typing import Any, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from edgeward.core.health import Rules
-from edgeward.edge.tables import Reader, Table, choice, flag, seconds, size, text, texts, whole
+from edgeward.core.toml_tables import Reader, Table, choice, flag, seconds, size, text, texts, whole
 from edgeward.errors import DiskError, InputError
 
 EngineName = Literal["nginx", "preview"]

@@ -1,0 +1,148 @@
+"""The zones of a fleet: what its settings, edges and sites make of them. Pure; every server makes the same."""
+
+import ipaddress
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from edgeward.core.dns_settings import DnsSettings, Record
+from edgeward.core.fleet import EdgeRecord
+from edgeward.dns.wire import AAAA, CNAME, NS, SOA, A, name_to_wire
+from edgeward.dns.zone import RRset, Zone
+
+DNS_ROLE: Final = "dns"
+"""The role of an edge that answers DNS (EdgeRecord.roles)."""
+
+DAY: Final = 86_400
+NEGATIVE_TTL: Final = 60
+_REFRESH: Final = (3_600, 600, DAY)
+"""Refresh, retry and expire of the SOA record: nobody transfers these zones."""
+
+Render = Callable[[Record], tuple[int, bytes]]
+"""Returns number of the type and data in wire form of a static record (`records.rendered`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetZones:
+    """zones: what is to be served. problems: a sentence for each record and name that could not be taken in."""
+
+    zones: tuple[Zone, ...]
+    problems: tuple[str, ...]
+
+
+def server_name(edge: str, settings: DnsSettings) -> str:
+    """Return the name of an edge as a name server."""
+    return f"ns-{edge}.{settings.zone}"
+
+
+def servers_of(settings: DnsSettings, edges: Mapping[str, EdgeRecord]) -> tuple[str, ...]:
+    """Return the edges that are named as name servers: those that answer DNS and, where the operator chose, are
+    chosen.
+    """
+    able = [name for name, record in sorted(edges.items()) if DNS_ROLE in record.roles]
+    chosen = [name for name in able if name in settings.nameservers] if settings.nameservers else able
+    return tuple(chosen or able)
+
+
+def fleet_zones(
+    settings: DnsSettings, edges: Mapping[str, EdgeRecord], sites: Mapping[str, Iterable[str]], *, render: Render
+) -> FleetZones:
+    """Return the zones. sites: hostnames of each site that has a live release.
+
+    A hostname in one of the zones is steered there; every site is steered at `<site>.<fleet's zone>` too, for those
+    whose zone is elsewhere and has a CNAME to it. A static record never stands in the place of a steered name.
+    """
+    made = _Zones(settings)
+    servers = servers_of(settings, edges)
+    for zone in settings.all_zones:
+        made.add(zone, SOA, DAY, _soa(settings, servers))
+        for name in servers:
+            made.add(zone, NS, DAY, name_to_wire(server_name(name, settings)))
+    for name in servers:
+        for address in edges[name].addresses:
+            ip = ipaddress.ip_address(address)
+            made.add(server_name(name, settings), A if ip.version == 4 else AAAA, DAY, ip.packed)
+    for site, hostnames in sorted(sites.items()):
+        made.steer(f"{site}.{settings.zone}", site)
+        made.exists(f"_acme-challenge.{site}.{settings.zone}")
+        for hostname in sorted(hostnames):
+            if settings.zone_of(hostname) is not None:
+                made.steer(hostname, site)
+    made.take_in(settings.records, render)
+    return FleetZones(made.zones() if servers else (), tuple(made.problems))
+
+
+def _soa(settings: DnsSettings, servers: tuple[str, ...]) -> bytes:
+    primary = server_name(servers[0], settings) if servers else settings.zone
+    numbers = (settings.changed & 0xFFFFFFFF, *_REFRESH, NEGATIVE_TTL)
+    hostmaster = settings.hostmaster or f"hostmaster.{settings.zone}"
+    return name_to_wire(primary) + name_to_wire(hostmaster) + b"".join(number.to_bytes(4, "big") for number in numbers)
+
+
+class _Zones:
+    """Zones under way."""
+
+    def __init__(self, settings: DnsSettings) -> None:
+        self.problems: list[str] = []
+        self._settings = settings
+        self._rrsets: dict[str, dict[str, dict[int, tuple[int, list[bytes]]]]] = {z: {} for z in settings.all_zones}
+        self._steered: dict[str, dict[str, str]] = {zone: {} for zone in settings.all_zones}
+
+    def add(self, name: str, kind: int, ttl: int, rdata: bytes) -> None:
+        zone = self._settings.zone_of(name)
+        assert zone is not None
+        known = self._rrsets[zone].setdefault(name, {}).setdefault(kind, (ttl, []))
+        if rdata not in known[1]:
+            known[1].append(rdata)
+
+    def exists(self, name: str) -> None:
+        """Have a name that holds nothing yet: asked for, it is there (RFC 8020), and later has proofs."""
+        zone = self._settings.zone_of(name)
+        assert zone is not None
+        self._rrsets[zone].setdefault(name, {})
+
+    def steer(self, name: str, site: str) -> None:
+        zone = self._settings.zone_of(name)
+        assert zone is not None
+        if name in self._rrsets[zone] and not {A, AAAA, CNAME}.isdisjoint(self._rrsets[zone][name]):
+            self.problems.append(f"{name} is the name of a name server and cannot be that of site {site}")
+            return
+        self._steered[zone][name] = site
+
+    def take_in(self, records: Iterable[Record], render: Render) -> None:
+        """Add static records, but for those that would hide something."""
+        for each in records:
+            zone = self._settings.zone_of(each.name)
+            if zone is None:
+                self.problems.append(f"the record {each.name} {each.type} is in none of the zones")
+                continue
+            try:
+                kind, rdata = render(each)
+            except ValueError as error:
+                self.problems.append(f"the record {each.name} {each.type} cannot be read: {error}")
+                continue
+            there = self._rrsets[zone].get(each.name, {})
+            site = self._steered[zone].get(each.name)
+            if site is not None and kind in {A, AAAA, CNAME, NS}:
+                self.problems.append(f"the record {each.name} {each.type} is left out: site {site} is steered there")
+            elif (kind == CNAME and there) or (CNAME in there and kind != CNAME):
+                self.problems.append(
+                    f"the record {each.name} {each.type} is left out: a CNAME stands alone (RFC 2181 10.1)"
+                )
+            elif kind == CNAME and site is not None:
+                self.problems.append(f"the record {each.name} CNAME is left out: site {site} is steered there")
+            else:
+                self.add(each.name, kind, each.ttl, rdata)
+
+    def zones(self) -> tuple[Zone, ...]:
+        return tuple(
+            Zone(
+                zone,
+                {
+                    name: {kind: RRset(ttl, tuple(rdatas)) for kind, (ttl, rdatas) in by_type.items()}
+                    for name, by_type in self._rrsets[zone].items()
+                },
+                self._steered[zone],
+            )
+            for zone in self._settings.all_zones
+        )

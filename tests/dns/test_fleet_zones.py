@@ -1,0 +1,117 @@
+"""From settings, edges and sites to zones, asked through a responder."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import dns.rcode
+import pytest
+
+from dns_world import CLIENTS, FRANKFURT, SECRET, ask, query, texts
+from edgeward.core.dns_settings import DnsSettings, Record
+from edgeward.core.fleet import EdgeRecord
+from edgeward.dns.fleet_zones import fleet_zones, servers_of
+from edgeward.dns.records import read_zone_file, rendered
+from edgeward.dns.responder import Responder
+from edgeward.dns.view import View
+from edgeward.errors import DiskError, InputError
+
+SETTINGS = DnsSettings(zone="fleet.test", zones=("example.test",), changed=1_800_000_000)
+ROLES = ("http", "dns")
+EDGES = {
+    "fra": EdgeRecord("fra", "FRA", ("203.0.113.1", "2001:db8::1"), roles=ROLES),
+    "iad": EdgeRecord("iad", "IAD", ("203.0.113.2",)),
+    "syd": EdgeRecord("syd", "SYD", ("203.0.113.3", "2001:db8::3"), roles=ROLES),
+}
+SITES = {"www": ("example.test", "www.example.test"), "blog": ("blog.elsewhere.test",)}
+
+
+def respond(settings: DnsSettings, table, sites=None) -> Responder:
+    made = fleet_zones(settings, EDGES, SITES if sites is None else sites, render=rendered)
+    return Responder(View(made.zones, server="fra"), table, secret=SECRET)
+
+
+def problems(*records: Record) -> tuple[str, ...]:
+    return fleet_zones(replace(SETTINGS, records=records), EDGES, SITES, render=rendered).problems
+
+
+def test_every_zone_has_the_fleets_servers_and_their_addresses(table) -> None:
+    """SOA with the time of the last change as serial and denials of 60 s; NS and glue for a day."""
+    responder = respond(SETTINGS, table)
+    for zone in ("fleet.test", "example.test"):
+        soa = ask(responder, query(zone, "SOA")).answer[0]
+        assert str(soa[0]) == ("ns-fra.fleet.test. hostmaster.fleet.test. 1800000000 3600 600 86400 60")
+        servers = ask(responder, query(zone, "NS"))
+        assert texts(servers) == ["ns-fra.fleet.test.", "ns-syd.fleet.test."]
+        assert servers.answer[0].ttl == 86_400
+    assert texts(ask(responder, query("ns-syd.fleet.test"))) == ["203.0.113.3"]
+    assert texts(ask(responder, query("ns-syd.fleet.test", "AAAA"))) == ["2001:db8::3"]
+    assert ask(responder, query("ns-iad.fleet.test")).rcode() == dns.rcode.NXDOMAIN
+
+
+def test_sites_are_steered_at_their_hostnames_and_in_the_fleets_zone(table) -> None:
+    """Apex included; a hostname in no zone of ours has `<site>.<fleet's zone>` for its CNAME."""
+    responder = respond(SETTINGS, table)
+    for name in ("example.test", "www.example.test", "www.fleet.test", "blog.fleet.test"):
+        assert texts(ask(responder, query(name), source=CLIENTS["fra"])) == [FRANKFURT], name
+    assert ask(responder, query("blog.elsewhere.test")).rcode() == dns.rcode.REFUSED
+    proofs = ask(responder, query("_acme-challenge.blog.fleet.test", "TXT"))
+    assert (proofs.rcode(), proofs.answer) == (dns.rcode.NOERROR, [])
+
+
+def test_static_records_stand_beside_and_never_in_the_place_of_what_is_steered(table) -> None:
+    """MX beside a steered apex; A, AAAA, CNAME and NS there are left out with their reason, the others are served."""
+    settings = replace(
+        SETTINGS,
+        records=(
+            Record("example.test", "MX", "10 mail.example.test."),
+            Record("mail.example.test", "A", "192.0.2.25"),
+            Record("example.test", "A", "192.0.2.1"),
+        ),
+    )
+    responder = respond(settings, table)
+    assert texts(ask(responder, query("example.test", "MX"))) == ["10 mail.example.test."]
+    assert texts(ask(responder, query("mail.example.test"))) == ["192.0.2.25"]
+    assert texts(ask(responder, query("example.test"), source=CLIENTS["fra"])) == [FRANKFURT]
+    for kind, value in (("A", "192.0.2.1"), ("AAAA", "2001:db8::9"), ("CNAME", "x.test."), ("NS", "ns.x.test.")):
+        (problem,) = problems(Record("www.example.test", kind, value))
+        assert "site www is steered there" in problem
+    (alone,) = problems(Record("a.example.test", "TXT", '"x"'), Record("a.example.test", "CNAME", "b.test."))
+    assert "a CNAME stands alone" in alone
+    (unread,) = problems(Record("a.example.test", "A", "no address"))
+    assert "cannot be read" in unread
+    (unknown,) = problems(Record("a.example.test", "NOTYPE", "x"))
+    assert "cannot be read" in unknown
+
+
+def test_a_hostname_that_is_a_name_servers_is_told(table) -> None:
+    """A site cannot take the name of a server away."""
+    made = fleet_zones(SETTINGS, EDGES, {"evil": ("ns-fra.fleet.test",)}, render=rendered)
+    assert made.problems == ("ns-fra.fleet.test is the name of a name server and cannot be that of site evil",)
+
+
+def test_the_operator_may_choose_the_servers() -> None:
+    """Of those that answer DNS; a choice that names none of them is no choice."""
+    assert servers_of(SETTINGS, EDGES) == ("fra", "syd")
+    assert servers_of(replace(SETTINGS, nameservers=("syd", "iad")), EDGES) == ("syd",)
+    assert servers_of(replace(SETTINGS, nameservers=("nobody",)), EDGES) == ("fra", "syd")
+    assert fleet_zones(SETTINGS, {"iad": EDGES["iad"]}, SITES, render=rendered).zones == ()
+
+
+def test_zone_files_are_read(tmp_path: Path) -> None:
+    """As BIND writes them: relative names, TTLs, long records; what the fleet makes itself is left out."""
+    file = tmp_path / "example.test.zone"
+    file.write_text(
+        "$TTL 600\n@ IN SOA ns1 admin 1 2 3 4 5\n@ IN NS ns1.old.test.\n@ IN MX 10 mail\nmail 60 IN A 192.0.2.25\n"
+        'child IN NS ns.child\n@ IN TXT "one" ( "two"\n "three" ) ; a comment\n'
+    )
+    assert read_zone_file(file, "example.test") == (
+        Record("child.example.test", "NS", "ns.child.example.test.", 600),
+        Record("example.test", "MX", "10 mail.example.test.", 600),
+        Record("example.test", "TXT", '"one" "two" "three"', 600),
+        Record("mail.example.test", "A", "192.0.2.25", 60),
+    )
+    file.write_text("mail IN A not-an-address\n")
+    with pytest.raises(InputError, match=r"example\.test\.zone is no zone file of example\.test: near line \d: "):
+        read_zone_file(file, "example.test")
+    with pytest.raises(DiskError, match="cannot be read"):
+        read_zone_file(tmp_path / "nothing", "example.test")
