@@ -39,6 +39,7 @@ def demo(
     metrics_port: Annotated[
         int, typer.Option("--metrics-port", min=1, max=65535, metavar="PORT", help="For /metrics.")
     ] = 9145,
+    dns_port: Annotated[int, typer.Option("--dns-port", min=1, max=65535, metavar="PORT", help="For DNS.")] = 5300,
     engine: Annotated[
         Literal["auto", "nginx", "preview"],
         typer.Option("--engine", help="What serves HTTP; auto: nginx if it is here."),
@@ -52,6 +53,6 @@ def demo(
     from edgeward.cli.demo_plan import DemoWishes
     from edgeward.cli.demo_run import run_demo
 
-    wishes = DemoWishes(site, edges, http_port, store_port, metrics_port, engine)
+    wishes = DemoWishes(site, edges, http_port, store_port, metrics_port, engine, dns_port)
     run_demo(wishes, data=data)
     return exits.OK

@@ -18,6 +18,8 @@ from edgeward.serve.nginx.installed import find_nginx
 LOCATIONS = ("FRA", "IAD", "SYD", "SIN", "GRU", "NRT", "JNB", "LHR", "SFO")
 EngineChoice = Literal["auto", "nginx", "preview"]
 HOSTNAMES = ("www.example.test", "example.test")
+ZONES = ("fleet.test", "example.test")
+"""What the demo's name servers serve; the first is the fleet's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class DemoWishes:
     store_port: int
     metrics_port: int
     engine: EngineChoice
+    dns_port: int = 5300
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ class DemoEdge:
 class DemoPlan:
     """All that the demo needs to know. edges: the first one carries the state server. engine: what serves HTTP.
 
-    engine_note: why not nginx, None if it is nginx. project: the site that is pushed.
+    engine_note: why not nginx, None if it is nginx. project: the site that is pushed. dns_port: None: no edge answers
+    DNS, for they share an address.
     """
 
     edges: tuple[DemoEdge, ...]
@@ -71,6 +75,7 @@ class DemoPlan:
     engine: Literal["nginx", "preview"]
     engine_note: str | None
     project: Project
+    dns_port: int | None = 5300
 
     @property
     def store_url(self) -> str:
@@ -101,7 +106,8 @@ def plan_demo(wishes: DemoWishes, data: Path) -> DemoPlan:
         address = f"127.0.10.{number + 1}" if own_addresses else "127.0.0.1"
         port = wishes.http_port if own_addresses else wishes.http_port + number
         planned.append(DemoEdge(name, location, address, port, data / name))
-    plan = DemoPlan(tuple(planned), wishes.store_port, wishes.metrics_port, chosen, note, project)
+    dns_port = wishes.dns_port if own_addresses else None
+    plan = DemoPlan(tuple(planned), wishes.store_port, wishes.metrics_port, chosen, note, project, dns_port)
     _check_ports(plan)
     return plan
 
@@ -153,6 +159,8 @@ def edge_toml(plan: DemoPlan, edge: DemoEdge) -> str:
         "[metrics]",
         f"listen = {_toml(f'{edge.address}:{plan.metrics_port_of(edge)}')}",
     ]
+    if plan.dns_port is not None:
+        lines += ["", "[dns]", f"port = {plan.dns_port}", "workers = 1"]
     if first:
         lines += ["", "[state]", f"listen = {_toml(edge.address)}", f"port = {plan.store_port}"]
     return "\n".join([*lines, ""])
@@ -175,6 +183,8 @@ def _check_ports(plan: DemoPlan) -> None:
         (edge.address, plan.metrics_port_of(edge), "--metrics-port", f"metrics of edge {edge.name}")
         for edge in plan.edges
     ]
+    if plan.dns_port is not None:
+        wanted += [(edge.address, plan.dns_port, "--dns-port", f"DNS of edge {edge.name}") for edge in plan.edges]
     wanted.append((plan.edges[0].address, plan.store_port, "--store-port", "the state store"))
     for address, port, option, what in wanted:
         why = _can_bind(address, port)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from edgeward.cli import demo_screen, views
 from edgeward.cli.demo_fleet import DemoFleet, complaints, demo_fleet
-from edgeward.cli.demo_plan import DemoPlan, DemoWishes, plan_demo
+from edgeward.cli.demo_plan import ZONES, DemoPlan, DemoWishes, plan_demo
 from edgeward.cli.fleets_file import Fleet, FleetChoice
 from edgeward.cli.progress import progress_view
 from edgeward.cli.running import Stopped, run
@@ -74,6 +74,8 @@ async def _run(plan: DemoPlan) -> None:
     ):
         await _ready(fleet, store)
         await _push(plan, store)
+        if plan.dns_port is not None:
+            await _name_service(store)
         views.show(
             *demo_screen.guide(plan, {edge.name: fleet.pid(edge) for edge in plan.edges}, call=demo_screen.program())
         )
@@ -134,3 +136,11 @@ async def _push(plan: DemoPlan, store: "Store") -> None:
     for problem in result.warnings:
         views.warn(str(problem))
     views.talk(demo_screen.pushed(result))
+
+
+async def _name_service(store: "Store") -> None:
+    """Tell the edges which zones to serve."""
+    from edgeward.core.dns_settings import DnsSettings
+    from edgeward.publish.name_service import apply_settings
+
+    await apply_settings(store, DnsSettings(zone=ZONES[0], zones=ZONES[1:]))

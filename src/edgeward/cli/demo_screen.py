@@ -10,7 +10,7 @@ from rich.text import Text
 
 from edgeward.cli import tables
 from edgeward.cli.demo_fleet import RESTART_SECONDS
-from edgeward.cli.demo_plan import DemoEdge, DemoPlan
+from edgeward.cli.demo_plan import HOSTNAMES, ZONES, DemoEdge, DemoPlan
 from edgeward.cli.figures import count, seconds, short, size
 from edgeward.cli.fleets_file import STORE_VARIABLE, TOKEN_VARIABLE
 from edgeward.cli.grid import Grid
@@ -66,7 +66,23 @@ def guide(plan: DemoPlan, pids: Mapping[str, int | None], *, call: str) -> list[
         Text(f"  chromium --host-resolver-rules='MAP {host} {first.address}' http://{host}:{port}/"),
         Text(f"  any browser: http://{host}:{port}/ once /etc/hosts has: {first.address} {' '.join(site.hostnames)}"),
     ]
-    return [*title, addresses, *opening_lines, *_things_to_try(plan, pids, call), Text("")]
+    return [*title, addresses, *opening_lines, *_names(plan, call), *_things_to_try(plan, pids, call), Text("")]
+
+
+def _names(plan: DemoPlan, call: str) -> list[Text]:
+    """How to see where readers are sent."""
+    if plan.dns_port is None:
+        return []
+    host, first = plan.project.settings.hostnames[0], plan.edges[0]
+    if host not in HOSTNAMES:
+        host = f"{plan.project.settings.name}.{ZONES[0]}"
+    ask = f"  dig @{first.address} -p {plan.dns_port} +short {host} +subnet="
+    lines = ((f"{ask}139.130.4.0/24", "a reader in Australia"), (f"{ask}194.25.0.0/24", "and one in Germany"))
+    return [
+        Text("\nWhere readers are sent (a few seconds after the start)", style="bold"),
+        *(Text.assemble(line.ljust(82), (f"  # {what}", tables.FAINT)) for line, what in lines),
+        Text(f"  {call} dns explain {host} 139.130.4.5"),
+    ]
 
 
 def _things_to_try(plan: DemoPlan, pids: Mapping[str, int | None], call: str) -> list[Text]:

@@ -13,7 +13,22 @@ from typer.exceptions import TyperException
 
 from edgeward import __version__
 from edgeward.cli import demo as demo_command
-from edgeward.cli import edge, events, exits, fleets, init, preview, purge, push, releases, site, status, verify, views
+from edgeward.cli import (
+    dns,
+    edge,
+    events,
+    exits,
+    fleets,
+    init,
+    preview,
+    purge,
+    push,
+    releases,
+    site,
+    status,
+    verify,
+    views,
+)
 from edgeward.cli.running import Stopped
 from edgeward.cli.shape import Group
 from edgeward.errors import EdgewardError
@@ -60,6 +75,7 @@ status.register(app, panel=_WATCHING)
 events.register(app, panel=_WATCHING)
 fleets.register(app, panel=_WATCHING)
 edge.register(app, panel=_RUNNING)
+dns.register(app, panel=_RUNNING)
 demo_command.register(app, panel=_RUNNING)
 
 

@@ -56,7 +56,10 @@ _FAILED: Final = Body(SERVFAIL, authoritative=False)
 class Bodies:
     """Bodies by name, type and, where an answer is steered, order of edges."""
 
-    def __init__(self, view: View, table: SteeringTable | None) -> None:
+    def __init__(
+        self, view: View, table: SteeringTable | None, matches: dict[bytes, tuple[int, int]] | None = None
+    ) -> None:
+        """Begin with what is known of networks: the matches of this same table, which are added to."""
         self._view = view
         self._table = table
         self._edges = {edge.name: edge for edge in table.edges} if table else {}
@@ -67,7 +70,7 @@ class Bodies:
         }
         self._fixed: dict[tuple[bytes, int], Body | None] = {}
         self._steered: dict[tuple[bytes, int, int], Body] = {}
-        self._matches: dict[bytes, tuple[int, int]] = {}
+        self._matches: dict[bytes, tuple[int, int]] = {} if matches is None else matches
 
     def find(self, name: bytes, kind: int, network: bytes) -> tuple[Body, int]:
         """Return the body, and the prefix length around `network` (4 or 16 bytes) that it holds for."""

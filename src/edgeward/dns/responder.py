@@ -66,14 +66,17 @@ class Responder:
         self._limiter = limiter
         self._clock = clock
         self._steady = steady
-        self._bodies = Bodies(view, table)
+        self._matches: dict[bytes, tuple[int, int]] = {}
+        self._bodies = Bodies(view, table, self._matches)
         self.counts: dict[int, int] = {}
         """Answers by code."""
 
     def replace(self, *, view: View | None = None, table: SteeringTable | None = None) -> None:
         """Answer from something else from now on; what is not given stays."""
-        self._view, self._table = view or self._view, table or self._table
-        self._bodies = Bodies(self._view, self._table)
+        if table is not None and table is not self._table:
+            self._table, self._matches = table, {}
+        self._view = view or self._view
+        self._bodies = Bodies(self._view, self._table, self._matches)
 
     def respond(self, data: bytes, source: bytes, *, tcp: bool = False) -> bytes | None:
         """Return the answer to a message from the address `source` (4 or 16 bytes); None: there is to be none."""

@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final, Self
 
 from edgeward.core.answer import MARGIN
-from edgeward.dns.zone import Zone
+from edgeward.core.codec import Json, canonical_bytes, parse_object
+from edgeward.dns.zone import RRset, Zone
+from edgeward.errors import InputError, SchemaError
+
+SCHEMA: Final = (1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +43,65 @@ class View:
     margin: float = MARGIN
     most: int = 2
     steered_ttl: int = 30
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical bytes: what a worker reads, and answers from at once after a restart."""
+        return canonical_bytes(
+            {
+                "schema": list(SCHEMA),
+                "zones": [_zone_json(zone) for zone in self.zones],
+                "out": dict(self.out),
+                "drained": sorted(self.drained),
+                "lacking": {site: dict(edges) for site, edges in self.lacking.items()},
+                "proofs": {
+                    "known": self.proofs.known,
+                    "txt": {name: list(texts) for name, texts in self.proofs.txt.items()},
+                },
+                "server": self.server,
+                "version": self.version,
+                "margin": repr(self.margin),
+                "most": self.most,
+                "steered_ttl": self.steered_ttl,
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Parse canonical bytes. Raises SchemaError."""
+        value = parse_object(data, kind="view of the name server", major=SCHEMA[0])
+        try:
+            proofs = value["proofs"]
+            return cls(
+                zones=tuple(_zone(item) for item in value["zones"]),
+                out=value["out"],
+                drained=frozenset(value["drained"]),
+                lacking=value["lacking"],
+                proofs=Proofs(proofs["known"], {name: tuple(texts) for name, texts in proofs["txt"].items()}),
+                server=value["server"],
+                version=value["version"],
+                margin=float(value["margin"]),
+                most=value["most"],
+                steered_ttl=value["steered_ttl"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
+            msg = f"a stored view of the name server is not of the expected shape: {error!r}"
+            raise SchemaError(msg) from error
+
+
+def _zone_json(zone: Zone) -> Json:
+    return {
+        "origin": zone.origin,
+        "steered": dict(zone.steered),
+        "rrsets": {
+            name: {str(kind): [rrset.ttl, *(data.hex() for data in rrset.rdatas)] for kind, rrset in by_type.items()}
+            for name, by_type in zone.rrsets.items()
+        },
+    }
+
+
+def _zone(item: Json) -> Zone:
+    rrsets = {
+        name: {int(kind): RRset(row[0], tuple(map(bytes.fromhex, row[1:]))) for kind, row in by_type.items()}
+        for name, by_type in item["rrsets"].items()
+    }
+    return Zone(item["origin"], rrsets, item["steered"])

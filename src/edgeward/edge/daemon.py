@@ -23,6 +23,7 @@ from edgeward.edge.holdings import Holdings
 from edgeward.edge.journal import Journal
 from edgeward.edge.metrics import metrics_server
 from edgeward.edge.missed import Missed
+from edgeward.edge.name_server import EdgeNameServer
 from edgeward.edge.neighbours import Neighbours
 from edgeward.edge.report import Report, first_health, write_health
 from edgeward.edge.scrub import Scrub
@@ -184,6 +185,7 @@ class _Edge:
             "status": report.send_status_for_ever,
             "introduce": report.introduce,
             "verdicts": verdicts.run,
+            **self._name_server(verdicts),
             **self._optional_loops(figures),
         }
         await self._run_loops(loops, report, stop)
@@ -209,6 +211,21 @@ class _Edge:
             neighbours=Neighbours(self.holdings.disk.edges),
             epoch=_now,
         )
+
+    def _name_server(self, verdicts: Verdicts) -> dict[str, Loop]:
+        """Return the loop that answers DNS, where this edge does."""
+        if (service := self.settings.dns) is None:
+            return {}
+        server = EdgeNameServer(
+            service,
+            self.holdings.disk,
+            edge=self.settings.name,
+            view=self.view,
+            verdicts=verdicts,
+            conditions=self.conditions,
+            clock=_now,
+        )
+        return {"dns": server.run}
 
     def _sweeps(self, store: Store, journal: Journal) -> dict[str, Loop]:
         """Return the loops that take away what nobody needs: on this disk, and in the store for all."""

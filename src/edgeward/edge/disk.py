@@ -106,6 +106,7 @@ class EdgeDisk:
         self.health = path / "health.json"
         self.brief = path / "brief.json"
         self.edges = path / "edges.json"
+        self.dns = path / "dns"
         self._sites = path / "sites"
         self._manifests = path / "manifests"
         self._state = path / "edge.json"
@@ -117,7 +118,7 @@ class EdgeDisk:
     def make_folders(self) -> None:
         """Make the folders that are not there: at the start, or because somebody deleted them. Raises DiskError."""
         try:
-            for folder in (self.path, self._sites, self._manifests, self.engine):
+            for folder in (self.path, self._sites, self._manifests, self.engine, self.dns):
                 folder.mkdir(parents=True, exist_ok=True)
             self.scratch.mkdir(mode=0o700, exist_ok=True)
             # nginx's workers run as another user: they need to pass through this folder, and no more.

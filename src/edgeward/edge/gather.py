@@ -9,6 +9,7 @@ from typing import Any
 
 from edgeward.core.deployers import Deployers
 from edgeward.core.digest import parse_digest
+from edgeward.core.dns_settings import DnsSettings
 from edgeward.core.fleet import EdgeRecord, HostClaim, Pointer, PurgeOrder, ReleaseRecord
 from edgeward.core.plan import Desired, ReleaseKey
 from edgeward.edge.conditions import Conditions
@@ -18,7 +19,9 @@ from edgeward.store.connection import Store
 
 _LOG = logging.getLogger("edgeward.edge")
 _DEPLOYERS = "deployers"
-"""The key in the bucket `fleet` that decides what an edge may serve; the others are for deployers."""
+_DNS = "dns"
+_FLEET: Mapping[str, Callable[[bytes], Any]] = {_DEPLOYERS: Deployers.from_bytes, _DNS: DnsSettings.from_bytes}
+"""Keys in the bucket `fleet` that decide what an edge does, with their parsers; the others are for deployers."""
 
 _PAUSE = 1.0
 _DEADLINE = 30.0
@@ -59,6 +62,22 @@ class StoreView:
         """The fleet's list of those who may push, None if it has none."""
         found: Deployers | None = self._values["fleet"].get(_DEPLOYERS)
         return found
+
+    @property
+    def dns(self) -> DnsSettings | None:
+        """What the fleet's name servers are told, None if nothing yet."""
+        found: DnsSettings | None = self._values["fleet"].get(_DNS)
+        return found
+
+    @property
+    def hostnames(self) -> Mapping[str, tuple[str, ...]]:
+        """The hostnames of each site that has a live release. Meaningful once `complete`."""
+        live = {site for site, pointer in self._values["live"].items() if pointer.release is not None}
+        found: dict[str, list[str]] = {site: [] for site in live}
+        for claim in self._values["hosts"].values():
+            if claim.site in live:
+                found[claim.site].append(claim.hostname)
+        return {site: tuple(sorted(names)) for site, names in found.items()}
 
     @property
     def edges(self) -> Mapping[str, EdgeRecord]:
@@ -117,8 +136,10 @@ class StoreView:
             problem = None
             try:
                 parsed = parse_key(key)
-                if name == "fleet" and key != _DEPLOYERS:
-                    continue
+                if name == "fleet":
+                    if key not in _FLEET:
+                        continue
+                    parse = _FLEET[key]
                 if found is None:
                     values.pop(parsed, None)
                     revisions.pop(key, None)
@@ -159,6 +180,6 @@ _FEEDS: Mapping[str, tuple[Callable[[str], Any], Callable[[bytes], Any]]] = {
     "purges": (str, PurgeOrder.from_bytes),
     "hosts": (str, HostClaim.from_bytes),
     "edges": (str, EdgeRecord.from_bytes),
-    "fleet": (str, Deployers.from_bytes),
+    "fleet": (str, bytes),
 }
 """Bucket -> (parser of keys, parser of values)."""

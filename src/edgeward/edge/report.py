@@ -219,7 +219,8 @@ class Report:
     async def _introduce(self) -> None:
         settings = self._settings
         name, location, addresses, port = settings.name, settings.location, settings.addresses, settings.http.port
-        roles = ("http",) if self._settings.state is None else ("http", "state")
+        optional = {"dns": self._settings.dns, "state": self._settings.state}
+        roles = ("http", *(role for role, part in optional.items() if part is not None))
         found = await self._store.edges.get(name)
         if found is None:
             await self._store.edges.create(name, EdgeRecord(name, location, addresses, roles, port=port).to_bytes())

@@ -90,12 +90,26 @@ class HealthSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DnsService:
+    """This edge answers DNS. workers: processes, 0: one for each core. city_file: a city database, None: countries
+    alone. per_second: answers a second for one prefix of clients (/24, /56) over UDP, 0: no limit.
+    """
+
+    listen: tuple[str, ...]
+    port: int = 53
+    workers: int = 0
+    city_file: Path | None = None
+    per_second: int = 200
+
+
+@dataclass(frozen=True, slots=True)
 class EdgeSettings:
     """What one edge is told about itself.
 
     name: a slug, unique in the fleet. location: IATA code of the nearest airport. data: folder of all that it keeps.
     addresses: those that readers use. metrics: where /metrics listens, None: nowhere. webhook: URL that alerts are
     posted to, None: nowhere. activate_delay: seconds to wait before each switch (for rehearsals and tests of skew).
+    dns: None: this edge answers no DNS.
     """
 
     name: str
@@ -110,6 +124,7 @@ class EdgeSettings:
     webhook: str | None = None
     activate_delay: int = 0
     health: HealthSettings = field(default_factory=HealthSettings)
+    dns: DnsService | None = None
 
 
 def read_settings(path: Path) -> EdgeSettings:
@@ -157,6 +172,7 @@ def parse_settings(content: str, *, file: str = "edge.toml", folder: Path = Path
         webhook=_alerts(reader.table("alerts"), path),
         activate_delay=delay,
         health=_health(reader.table("health")),
+        dns=_dns(reader.table("dns"), addresses, path),
     )
     reader.finish()
     return settings
@@ -244,6 +260,21 @@ def _health(table: Table | None) -> HealthSettings:
         hold=table.read("hold", seconds(0, 3600), plain.hold),
     )
     settings = HealthSettings(rules, table.read("references", _endpoints, ()))
+    table.close()
+    return settings
+
+
+def _dns(table: Table | None, addresses: tuple[str, ...], path: Callable[[Any], Path]) -> DnsService | None:
+    if table is None:
+        return None
+    plain = DnsService(listen=addresses)
+    settings = DnsService(
+        listen=table.read("listen", _addresses, plain.listen),
+        port=table.read("port", whole(1, 65535), plain.port),
+        workers=table.read("workers", whole(0, 1024), plain.workers),
+        city_file=table.read("city_file", path, None),
+        per_second=table.read("answers_per_second", whole(0, 10_000_000), plain.per_second),
+    )
     table.close()
     return settings
 

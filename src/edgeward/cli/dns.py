@@ -1,0 +1,78 @@
+"""`edgeward dns`: what the fleet's name servers answer, and why."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeward.cli import tables_dns, views
+from edgeward.cli.options import FleetOption, JsonOption
+from edgeward.cli.session import with_store
+from edgeward.cli.shape import Command, Group, examples
+from edgeward.errors import DiskError
+
+group = typer.Typer(cls=Group, name="dns", help="The fleet's own name servers.", no_args_is_help=True)
+
+
+def register(app: typer.Typer, *, panel: str) -> None:
+    """Add the group to the program."""
+    app.add_typer(group, rich_help_panel=panel)
+
+
+@group.command(cls=Command, epilog=examples(("edgeward dns apply dns.toml", "zones, records and networks of your own")))
+def apply(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A TOML file with a [dns] table.")],
+    *,
+    fleet: FleetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell the fleet's name servers which zones they serve. They follow at once; nothing is restarted."""
+    from edgeward.publish.name_service import apply_settings
+    from edgeward.publish.zone_files import read_dns_settings
+
+    try:
+        content = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DiskError(f"{file} cannot be read: {error}", path=str(file)) from error
+    settings = read_dns_settings(content, file=file)
+    made = with_store(lambda store: apply_settings(store, settings), fleet=fleet)
+    zones = {zone.origin: len(zone.rrsets.keys() | zone.steered.keys()) for zone in made.zones}
+    if as_json:
+        views.show_json({"zones": zones})
+    else:
+        views.show(*tables_dns.applied(settings.all_zones, zones))
+
+
+@group.command(cls=Command, epilog=examples(("edgeward dns show", ""), ("edgeward dns show --json", "")))
+def show(*, fleet: FleetOption = None, as_json: JsonOption = False) -> None:
+    """Show zones and their names, the name servers, and which edges answers may name."""
+    from edgeward.publish.name_service import overview
+
+    found = with_store(overview, fleet=fleet)
+    if as_json:
+        views.show_json(found)
+    else:
+        views.show(*tables_dns.overview(found))
+
+
+@group.command(
+    cls=Command,
+    epilog=examples(
+        ("edgeward dns explain www.example.com 139.130.4.5", "where a reader in Australia is sent, and why")
+    ),
+)
+def explain(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name that is asked for.")],
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The address of who asks, IPv4 or IPv6.")],
+    *,
+    fleet: FleetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a client is answered, in which order it prefers the edges, and the reason for each place."""
+    from edgeward.publish.name_service import explain as why
+
+    found = with_store(lambda store: why(store, name, address), fleet=fleet)
+    if as_json:
+        views.show_json(found)
+    else:
+        views.show(*tables_dns.explanation(found))

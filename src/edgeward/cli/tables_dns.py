@@ -1,0 +1,52 @@
+"""How the values of `edgeward dns` look. Every table fits 100 columns."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from edgeward.cli.grid import Grid
+from edgeward.cli.tables import BAD, FAINT, GOOD
+from edgeward.cli.views import visible
+from edgeward.publish.name_service import Explanation, Overview
+
+_MOST_NAMES = 20
+
+
+def applied(wanted: Sequence[str], zones: Mapping[str, int]) -> list[RenderableType]:
+    """What the name servers serve from now on."""
+    if not zones:
+        return [Text(f"stored: {', '.join(wanted)}; no edge answers DNS yet ([dns] in edge.toml)")]
+    return [Text(f"{zone}: {count} names") for zone, count in zones.items()]
+
+
+def overview(found: Overview) -> list[RenderableType]:
+    """Zones, servers, edges."""
+    zones = Grid("zone", "names", flexible=("names",))
+    for zone, names in found.zones.items():
+        shown = ", ".join(name.removesuffix(f".{zone}") for name in names[:_MOST_NAMES])
+        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+        zones.add_row(zone, visible(shown + more) or "-")
+    servers = Grid("name server", "edge")
+    for name, edge in found.servers.items():
+        servers.add_row(name, edge)
+    edges = Grid("edge", "for answers", flexible=("for answers",))
+    for name, state in found.edges.items():
+        edges.add_row(visible(name), Text(visible(state), style=GOOD if state == "up" else BAD))
+    problems = [Text(visible(problem), style=BAD) for problem in found.problems]
+    return [zones, Text(""), servers, Text(""), edges, *problems]
+
+
+def explanation(found: Explanation) -> list[RenderableType]:
+    """The answer, and the order with its reasons."""
+    answer = ", ".join(found.addresses) or "no address"
+    head = Text.assemble((found.name, "bold"), f" for {found.client}: ", (answer, GOOD), f"  (TTL {found.ttl} s)")
+    why = Text(f"order of {found.scope}: {visible(found.because)}", style=FAINT)
+    order = Grid("", "edge", "at", "ms", "because", flexible=("because",), right=("", "ms"))
+    for number, each in enumerate(found.ranked, start=1):
+        milliseconds = "-" if each.milliseconds is None else f"{each.milliseconds:.0f}"
+        because = Text(visible(each.because))
+        if each.state:
+            because = Text(f"not named: {visible(each.state)}", style=BAD)
+        order.add_row(str(number), visible(each.edge), visible(each.location), milliseconds, because)
+    return [head, why, Text(""), order]

@@ -1,0 +1,116 @@
+"""One process of the name server: `python -m edgeward.dns.worker`, started by `workers` with its sockets.
+
+Stdin: a line of JSON (see `Start`), then an empty line whenever the files have changed. When stdin ends, so does the
+process: an answer whose health nobody watches is worse than none, and resolvers ask the next name server. Stdout: a
+line once it answers, and one with the answers by code (JSON) after each change.
+"""
+
+import asyncio
+import contextlib
+import gc
+import json
+import logging
+import mmap
+import os
+import socket
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edgeward.core.steering_table import SteeringTable
+from edgeward.dns.limits import RateLimiter, Rates
+from edgeward.dns.responder import Responder
+from edgeward.dns.server import NameServer
+from edgeward.dns.view import View
+from edgeward.errors import SchemaError
+
+_LOG = logging.getLogger("edgeward.dns")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a worker is told first. udp, tcp: descriptors of its sockets. view, table: files. secret: hex. per_second:
+    answers for one prefix of clients, 0: no limit.
+    """
+
+    udp: tuple[int, ...]
+    tcp: tuple[int, ...]
+    view: str
+    table: str
+    secret: str
+    per_second: int
+
+    def to_line(self) -> bytes:
+        """Return the line that the worker reads."""
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+
+class Files:
+    """The files that a worker answers from; each is read again only when it is another one."""
+
+    def __init__(self, view: Path, table: Path) -> None:
+        self._view, self._table = view, table
+        self._seen: tuple[int, int] | None = None
+        self._mapped: SteeringTable | None = None
+
+    def view(self) -> View | None:
+        """Return the view, None if there is none that can be read."""
+        try:
+            return View.from_bytes(self._view.read_bytes())
+        except (OSError, SchemaError) as error:
+            _LOG.warning("the name server's view cannot be read: %s", error)
+            return None
+
+    def table(self) -> SteeringTable | None:
+        """Return the table, mapped; None if there is none that can be read."""
+        try:
+            with self._table.open("rb") as file:
+                status = os.fstat(file.fileno())
+                if (status.st_ino, status.st_mtime_ns) != self._seen:
+                    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                    self._mapped = SteeringTable.from_bytes(memoryview(mapped))
+                    self._seen = (status.st_ino, status.st_mtime_ns)
+        except (OSError, ValueError, SchemaError) as error:
+            if self._mapped is None:
+                _LOG.warning("the steering table cannot be read: %s", error)
+        return self._mapped
+
+
+async def work() -> None:
+    """Answer until stdin ends."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    line = await reader.readline()
+    if not line:
+        return
+    start = Start(**json.loads(line))
+    files = Files(Path(start.view), Path(start.table))
+    while (view := files.view()) is None:
+        if not await reader.readline():
+            return
+    limiter = RateLimiter(Rates(per_second=start.per_second))
+    responder = Responder(view, files.table(), secret=bytes.fromhex(start.secret), limiter=limiter)
+    sockets = [[socket.socket(fileno=number) for number in numbers] for numbers in (start.udp, start.tcp)]
+    async with NameServer(responder).serving(*sockets):
+        _say({"ready": True})
+        while await reader.readline():
+            responder.replace(view=files.view(), table=files.table())
+            _say({"answers": responder.counts})
+
+
+def _say(value: object) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(json.dumps(value) + "\n")
+        sys.stdout.flush()
+
+
+def main() -> None:
+    """Entry point of the process."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    gc.set_threshold(50_000, 20, 50)  # an answer leaves no cycles behind
+    asyncio.run(work())
+
+
+if __name__ == "__main__":
+    main()

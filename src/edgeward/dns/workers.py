@@ -1,0 +1,126 @@
+"""The processes of the name server: sockets opened once, a worker for each core, started again when they end.
+
+The sockets are the agent's, so a worker that ends loses no question that waits in them.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edgeward.dns.server import bind
+from edgeward.dns.worker import Start
+
+_LOG = logging.getLogger("edgeward.dns")
+_FIRST_PAUSE: Final = 0.2
+_LONGEST_PAUSE: Final = 10.0
+_END_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where and how the name server listens. workers: processes. per_second: answers for one prefix of clients."""
+
+    addresses: tuple[str, ...]
+    port: int
+    workers: int
+    per_second: int
+
+
+class Workers:
+    """Runs the workers. view, table: the files that they answer from. secret: key of the cookies, 16 bytes."""
+
+    def __init__(self, listening: Listening, *, view: Path, table: Path, secret: bytes) -> None:
+        self._listening = listening
+        self._files = view, table
+        self._secret = secret
+        self._running: dict[int, asyncio.subprocess.Process] = {}
+        self._answers: dict[int, Counter[int]] = {}
+        self.ready: set[int] = set()
+        """Numbers of the workers that answer."""
+
+    @property
+    def answers(self) -> Counter[int]:
+        """Answers by code, of the workers that run, as they last told."""
+        return sum(self._answers.values(), Counter())
+
+    async def run(self) -> None:
+        """Answer until cancelled. Raises ServeError if an address cannot be listened on."""
+        listening = self._listening
+        udp, tcp = bind(listening.addresses, listening.port, workers=listening.workers)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number, sockets in enumerate(udp):
+                    group.create_task(self._keep(number, sockets, tcp), name=f"name server {number}")
+        finally:
+            for each in (*tcp, *(one for sockets in udp for one in sockets)):
+                each.close()
+
+    def load(self) -> None:
+        """Tell every worker that the files have changed."""
+        for process in self._running.values():
+            if process.stdin is not None and not process.stdin.is_closing():
+                process.stdin.write(b"\n")
+
+    async def _keep(self, number: int, udp: Sequence[socket.socket], tcp: Sequence[socket.socket]) -> None:
+        pause = _FIRST_PAUSE
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            code = await self._work(number, udp, tcp)
+            if loop.time() - began > 60:
+                pause = _FIRST_PAUSE
+            _LOG.warning(
+                "worker %d of the name server ended (exit code %s); it starts again in %g s", number, code, pause
+            )
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _work(self, number: int, udp: Sequence[socket.socket], tcp: Sequence[socket.socket]) -> int | None:
+        view, table = self._files
+        numbers = tuple(each.fileno() for each in udp), tuple(each.fileno() for each in tcp)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "edgeward.dns.worker",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, pass_fds=(*numbers[0], *numbers[1]),
+            start_new_session=True,
+        )  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            start = Start(*numbers, str(view), str(table), self._secret.hex(), self._listening.per_second)
+            process.stdin.write(start.to_line())
+            self._running[number] = process
+            while line := await process.stdout.readline():
+                self._heard(number, line)
+            return await process.wait()
+        finally:
+            self._running.pop(number, None)
+            self._answers.pop(number, None)
+            self.ready.discard(number)
+            await asyncio.shield(_end(process))
+
+    def _heard(self, number: int, line: bytes) -> None:
+        said = json.loads(line)
+        if said.get("ready"):
+            self.ready.add(number)
+        self._answers[number] = Counter({int(code): count for code, count in said.get("answers", {}).items()})
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Let a worker end by itself; kill it if it does not."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        async with asyncio.timeout(_END_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

@@ -1,0 +1,214 @@
+"""The name server of an edge: keeps the files that its workers answer from true, and runs the workers.
+
+Two files. The steering table changes when an edge comes, moves or goes, or the operator's networks do; it is built in a
+process of its own. The view has zones and everything that changes by the second, and is written at every change. Both
+lie on the disk, so that a restart answers at once.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from edgeward import __version__
+from edgeward.core.dns_settings import DnsSettings
+from edgeward.core.fleet import EdgeRecord
+from edgeward.dns.build_table import Wanted
+from edgeward.dns.fleet_zones import fleet_zones
+from edgeward.dns.records import rendered
+from edgeward.dns.view import Proofs, View
+from edgeward.dns.workers import Listening, Workers
+from edgeward.edge.conditions import Conditions
+from edgeward.edge.disk import EdgeDisk, write_durably
+from edgeward.edge.gather import StoreView
+from edgeward.edge.settings import DnsService
+from edgeward.edge.verdicts import Verdicts
+from edgeward.errors import EdgewardError, ServeError
+
+if TYPE_CHECKING:
+    from edgeward.dns.zone import Zone
+
+_LOG = logging.getLogger("edgeward.edge")
+_LOOK = 0.25
+"""Seconds between two looks at what the answers are made of."""
+_AGAIN = 10.0
+"""Seconds until what failed is tried again."""
+_BUILD_SECONDS = 600.0
+
+
+class EdgeNameServer:
+    """Follows store and verdicts, and answers DNS. Levels: what is, is compared with what was written last."""
+
+    def __init__(
+        self,
+        service: DnsService,
+        disk: EdgeDisk,
+        *,
+        edge: str,
+        view: StoreView,
+        verdicts: Verdicts,
+        conditions: Conditions,
+        clock: Callable[[], int],
+    ) -> None:
+        self._service = service
+        self._edge = edge
+        self._view = view
+        self._verdicts = verdicts
+        self._conditions = conditions
+        self._clock = clock
+        self._view_file = disk.dns / "view.json"
+        self._table_file = disk.dns / "steering.table"
+        self._secret_file = disk.dns / "secret"
+        self._written: View | None = None
+        self._zones_of: tuple[object, ...] | None = None
+        self._made: tuple[Zone, ...] = ()
+        self._built: Wanted | None = None
+        self._city_stamp: float | None = None
+        self.workers = Workers(
+            Listening(service.listen, service.port, service.workers or os.cpu_count() or 1, service.per_second),
+            view=self._view_file,
+            table=self._table_file,
+            secret=self._secret(),
+        )
+
+    async def run(self) -> None:
+        """Answer until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._serve(), name="name server")
+            group.create_task(self._build_for_ever(), name="steering table")
+            while True:
+                self.renew()
+                self._verdicts.changed.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK):
+                        await self._verdicts.changed.wait()
+
+    async def _serve(self) -> None:
+        """Run the workers; an address that cannot be had is tried again, and never ends the edge."""
+        while True:
+            try:
+                await self.workers.run()
+            except* ServeError as errors:
+                sentence = "; ".join(str(error.message) for error in errors.exceptions if isinstance(error, ServeError))
+                self._conditions.set("dns", sentence, now=self._clock())
+            await asyncio.sleep(_AGAIN)
+
+    def renew(self) -> None:
+        """Write the view and have the workers read it, if it is another one."""
+        settings = self._view.dns
+        if not self._view.complete or settings is None:
+            return
+        found = self._look(settings)
+        if found == self._written:
+            return
+        try:
+            write_durably(self._view_file, found.to_bytes())
+        except EdgewardError as error:
+            self._conditions.set("dns view", error.message, now=self._clock())
+            return
+        self._conditions.set("dns view", None, now=self._clock())
+        self._written = found
+        self.workers.load()
+
+    def _look(self, settings: DnsSettings) -> View:
+        edges, sites = self._view.edges, self._view.hostnames
+        made_of = (settings, edges, sites)
+        if made_of != self._zones_of:
+            made = fleet_zones(settings, edges, sites, render=rendered)
+            problems = "; ".join(made.problems) or None
+            self._conditions.set("dns zones", problems, now=self._clock())
+            self._zones_of, self._made = made_of, made.zones
+        now = self._clock()
+        return View(
+            zones=self._made,
+            out=dict(self._verdicts.out),
+            drained=frozenset(name for name, record in edges.items() if record.is_drained(now)),
+            lacking={site: dict(lacking) for site, lacking in self._verdicts.lacking.items()},
+            proofs=Proofs(known=self._view.connected),
+            server=self._edge,
+            version=f"edgeward {__version__}",
+            margin=float(settings.margin),
+            most=settings.most,
+        )
+
+    async def _build_for_ever(self) -> None:
+        """Build the table whenever what it is made of has changed."""
+        while True:
+            wanted = self._wanted()
+            if wanted is not None and (wanted, self._stamp()) != (self._built, self._city_stamp):
+                stamp = self._stamp()
+                problem = await self._build(wanted)
+                self._conditions.set("dns table", problem, now=self._clock())
+                if problem is None or self._table_file.exists():
+                    self._built, self._city_stamp = wanted, stamp
+                    self.workers.load()
+                else:
+                    await asyncio.sleep(_AGAIN)
+            await asyncio.sleep(_LOOK)
+
+    def _wanted(self) -> Wanted | None:
+        settings = self._view.dns
+        if not self._view.complete or settings is None:
+            return None
+        edges = tuple(
+            (name, record.location, record.addresses, record.weight)
+            for name, record in sorted(self._view.edges.items())
+            if _is_steered(record)
+        )
+        if not edges:
+            return None
+        networks = tuple((each.network, each.edges) for each in settings.networks)
+        city_file = None if self._service.city_file is None else str(self._service.city_file)
+        return Wanted(edges, networks, city_file, float(settings.margin))
+
+    def _stamp(self) -> float | None:
+        """Return when the city database was last changed."""
+        try:
+            return None if self._service.city_file is None else self._service.city_file.stat().st_mtime
+        except OSError:
+            return self._city_stamp
+
+    async def _build(self, wanted: Wanted) -> str | None:
+        """Build the table; returns what is wrong, None if nothing is."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "edgeward.dns.build_table", str(self._table_file),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(_BUILD_SECONDS):
+                said, errors = await process.communicate(wanted.to_bytes())
+        except TimeoutError:
+            return f"the steering table was not built within {_BUILD_SECONDS:.0f} s; the last one stays"
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode != 0:
+            last = (errors.decode(errors="replace").strip() or "no reason given").splitlines()[-1]
+            return f"the steering table cannot be built, the last one stays: {last}"
+        _LOG.info("built the steering table of %d edges", len(wanted.edges))
+        return said.decode(errors="replace").strip().replace("\n", "; ") or None
+
+    def _secret(self) -> bytes:
+        """Return the key of the cookies: its own on each edge, made once, readable by the agent alone."""
+        try:
+            found = self._secret_file.read_bytes()
+            if len(found) == 16:
+                return found
+        except OSError:
+            pass
+        made = secrets.token_bytes(16)
+        with contextlib.suppress(OSError):
+            self._secret_file.unlink(missing_ok=True)
+            descriptor = os.open(self._secret_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(made)
+        return made
+
+
+def _is_steered(record: EdgeRecord) -> bool:
+    return "http" in record.roles and bool(record.addresses)
