@@ -12,6 +12,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edgeward import __version__
@@ -27,7 +28,7 @@ from edgeward.edge.disk import EdgeDisk, write_durably
 from edgeward.edge.gather import StoreView
 from edgeward.edge.settings import DnsService
 from edgeward.edge.verdicts import Verdicts
-from edgeward.errors import EdgewardError, ServeError
+from edgeward.errors import EdgewardError, SchemaError, ServeError
 
 if TYPE_CHECKING:
     from edgeward.dns.zone import Zone
@@ -99,11 +100,8 @@ class EdgeNameServer:
 
     def renew(self) -> None:
         """Write the view and have the workers read it, if it is another one."""
-        settings = self._view.dns
-        if not self._view.complete or settings is None:
-            return
-        found = self._look(settings)
-        if found == self._written:
+        found = self._look()
+        if found is None or found == self._written:
             return
         try:
             write_durably(self._view_file, found.to_bytes())
@@ -114,7 +112,28 @@ class EdgeNameServer:
         self._written = found
         self.workers.load()
 
-    def _look(self, settings: DnsSettings) -> View:
+    def _look(self) -> View | None:
+        """Return what is to be answered now; None if that is not known.
+
+        Before the store has spoken it is what the disk has, under the verdicts of now: a start without a store.
+        """
+        if not self._view.complete:
+            return self._from_disk()
+        settings = self._view.dns
+        return None if settings is None else self._from_store(settings)
+
+    def _from_disk(self) -> View | None:
+        if self._written is None:
+            try:
+                self._written = View.from_bytes(self._view_file.read_bytes())
+            except (OSError, SchemaError):
+                return None
+        return replace(self._written, out=dict(self._verdicts.out), lacking=self._lacking(), proofs=Proofs(known=False))
+
+    def _lacking(self) -> dict[str, dict[str, str]]:
+        return {site: dict(lacking) for site, lacking in self._verdicts.lacking.items()}
+
+    def _from_store(self, settings: DnsSettings) -> View:
         edges, sites = self._view.edges, self._view.hostnames
         made_of = (settings, edges, sites)
         if made_of != self._zones_of:
@@ -127,7 +146,7 @@ class EdgeNameServer:
             zones=self._made,
             out=dict(self._verdicts.out),
             drained=frozenset(name for name, record in edges.items() if record.is_drained(now)),
-            lacking={site: dict(lacking) for site, lacking in self._verdicts.lacking.items()},
+            lacking=self._lacking(),
             proofs=Proofs(known=self._view.connected),
             server=self._edge,
             version=f"edgeward {__version__}",

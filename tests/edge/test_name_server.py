@@ -1,0 +1,243 @@
+"""Name servers of a real fleet: asked over UDP, they send readers to the nearest edge that is well."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import dns.asyncquery
+import dns.edns
+import dns.exception
+import dns.message
+import dns.rcode
+import pytest
+
+from deploying import ONE, TWO, Deployer
+from edgeward.core.dns_settings import DnsSettings, Record
+from edgeward.errors import InputError, NotFoundError
+from edgeward.publish.edges import set_drained
+from edgeward.publish.name_service import apply_settings, explain, overview
+from fleet import EdgeProcess, Fleet, prepare_fleet, started
+from waiting import eventually
+
+PORT = 5300
+WITHIN = 5.0
+"""Seconds from a fault to the last answer that names the edge."""
+NEAR = {"fra": "194.25.0.0", "iad": "8.8.8.0", "syd": "139.130.4.0"}
+SETTINGS = DnsSettings(zone="fleet.test", zones=("example.test",))
+DNS = f"\n[dns]\nport = {PORT}\nworkers = 1\n"
+
+
+async def ask(server: EdgeProcess, name: str, kind: str = "A", *, client: str | None = None) -> dns.message.Message:
+    """Ask one name server once, as a resolver that tells its client's network."""
+    options = [] if client is None else [dns.edns.ECSOption(client, 24)]
+    question = dns.message.make_query(name, kind, options=options, use_edns=0)
+    return await dns.asyncquery.udp(question, server.address, port=PORT, timeout=1)
+
+
+async def named(server: EdgeProcess, client: str, name: str = "www.example.test") -> set[str]:
+    """The addresses that a server names for a client; a server that does not answer names none."""
+    try:
+        answer = await ask(server, name, client=client)
+    except dns.exception.Timeout:
+        return set()
+    return {str(rdata) for rrset in answer.answer for rdata in rrset}
+
+
+@asynccontextmanager
+async def steering(
+    folder: Path, addresses: Callable[[], str], deployer: Deployer, *, edges: int = 3
+) -> AsyncIterator[Fleet]:
+    """A fleet with a site and DNS, whose servers all send each client to its nearest edge."""
+    fleet = prepare_fleet(folder, addresses, edges=edges)
+    for edge in fleet:
+        edge.config.write_text(edge.config.read_text() + DNS)
+    async with started(fleet):
+        async with fleet.store() as store:
+            await deployer.push(store, ONE)
+            await apply_settings(store, SETTINGS)
+        for server in fleet:
+            await eventually(lambda server=server: sends_home(fleet, server), within=60, ignoring=(OSError,))
+        yield fleet
+
+
+async def sends_home(fleet: Fleet, server: EdgeProcess) -> bool:
+    """Whether a server sends the clients near each edge there."""
+    return all([await named(server, NEAR[edge.name]) == {edge.address} for edge in fleet])
+
+
+async def seconds_until_gone(servers: list[EdgeProcess], client: str, address: str) -> float:
+    """Ask every server 20 times a second for two seconds past the last answer that names an address; return how many
+    seconds after the call that last one came.
+    """
+    began = last = time.monotonic()
+    while time.monotonic() < last + 2.0:
+        found = await asyncio.gather(*(named(server, client) for server in servers))
+        if any(address in each for each in found):
+            last = time.monotonic()
+        assert time.monotonic() - began < 30, f"{address} is still named"
+        await asyncio.sleep(0.05)
+    return last - began
+
+
+def workers_of(edge: EdgeProcess) -> list[int]:
+    """The processes of an edge's name server."""
+    assert edge.process is not None
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(entry.read_text().rpartition(")")[2].split()[1])
+            line = (entry.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if parent == edge.process.pid and b"edgeward.dns.worker" in line:
+            found.append(int(entry.parent.name))
+    return found
+
+
+async def test_readers_are_sent_to_the_nearest_edge_that_is_well(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """Every server answers alike. A killed edge is named by no answer after five seconds (asked 20 times a second, the
+    figure is printed), and again once it holds the live release; a drained one at once.
+    """
+    async with steering(tmp_path / "fleet", loopback_addresses, deployer) as fleet, fleet.store() as store:
+        syd, others = fleet["syd"], [fleet["fra"], fleet["iad"]]
+        await syd.kill()
+        seconds = await seconds_until_gone(others, NEAR["syd"], syd.address)
+        print(f"\nkilled: last named {seconds:.2f} s later")
+        assert seconds <= WITHIN
+        await deployer.push(store, TWO)
+        await syd.start()
+        for server in others:
+            await eventually(lambda server=server: sends_home(fleet, server), within=40)
+        assert (await syd.get("/")).status == 200
+        await set_drained(store, "syd", drained=True, because="a new disk")
+        await eventually(lambda: not_named(others, NEAR["syd"], syd.address), within=5)
+        found = await explain(store, "www.example.test", "139.130.4.5")
+        assert found.ranked[0].edge == "syd"
+        assert "a new disk" in found.ranked[0].state
+        assert syd.address not in found.addresses
+        await set_drained(store, "syd", drained=False)
+        await eventually(lambda: sends_home(fleet, others[0]), within=5)
+
+
+async def not_named(servers: list[EdgeProcess], client: str, address: str) -> bool:
+    found = await asyncio.gather(*(named(server, client) for server in servers))
+    return all(each and address not in each for each in found)
+
+
+@pytest.mark.parametrize("victim", ["fra", "iad"])
+async def test_a_fleet_of_two_fails_over_whichever_dies(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer, victim: str
+) -> None:
+    """The one with the state server included: the other has only its own observations then."""
+    async with steering(tmp_path / "fleet", loopback_addresses, deployer, edges=2) as fleet:
+        other = next(edge for edge in fleet if edge.name != victim)
+        await fleet[victim].kill()
+        seconds = await seconds_until_gone([other], NEAR[victim], fleet[victim].address)
+        print(f"\n{victim} of two killed: last named {seconds:.2f} s later")
+        assert seconds <= WITHIN
+        assert await named(other, NEAR[victim]) == {other.address}
+
+
+async def test_a_frozen_edge_is_not_named(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """SIGSTOP to all of it: it accepts connections and answers nothing."""
+    async with steering(tmp_path / "fleet", loopback_addresses, deployer) as fleet:
+        iad, others = fleet["iad"], [fleet["fra"], fleet["syd"]]
+        assert iad.process is not None
+        pids = [iad.process.pid, *iad.engine_processes(), *workers_of(iad)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            seconds = await seconds_until_gone(others, NEAR["iad"], iad.address)
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        print(f"\nfrozen: last named {seconds:.2f} s later")
+        assert seconds <= WITHIN
+
+
+async def test_without_the_store_names_are_answered_and_failover_works(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """The edge with the state server dies: the others go on answering all names but those of proofs, and notice when
+    one more dies. One that is restarted without a store answers from its disk.
+    """
+    async with steering(tmp_path / "fleet", loopback_addresses, deployer) as fleet:
+        fra, iad, syd = fleet["fra"], fleet["iad"], fleet["syd"]
+        await fra.kill()
+        await eventually(lambda: proofs_fail(iad), within=15, ignoring=(dns.exception.Timeout,))
+        await iad.stop()
+        await iad.start()
+        await eventually(lambda: answers(iad), within=20, ignoring=(dns.exception.Timeout,))
+        await eventually(lambda: sends(iad, NEAR["syd"], syd.address), within=20)
+        await syd.kill()
+        seconds = await seconds_until_gone([iad], NEAR["syd"], syd.address)
+        print(f"\nkilled without a store: last named {seconds:.2f} s later")
+        assert seconds <= WITHIN
+
+
+async def proofs_fail(server: EdgeProcess) -> bool:
+    return (await ask(server, "_acme-challenge.www.fleet.test", "TXT")).rcode() == dns.rcode.SERVFAIL
+
+
+async def answers(server: EdgeProcess) -> bool:
+    return (await ask(server, "example.test", "SOA")).rcode() == dns.rcode.NOERROR
+
+
+async def sends(server: EdgeProcess, client: str, address: str) -> bool:
+    return await named(server, client) == {address}
+
+
+async def test_a_killed_worker_loses_no_name_server(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """It is started again on the same sockets; all of them end with their agent."""
+    async with steering(tmp_path / "fleet", loopback_addresses, deployer, edges=1) as fleet:
+        edge = fleet.first
+        (worker,) = workers_of(edge)
+        os.kill(worker, signal.SIGKILL)
+        await eventually(lambda: answers(edge), within=20, ignoring=(dns.exception.Timeout,))
+        (again,) = workers_of(edge)
+        assert again != worker
+        assert edge.process is not None
+        edge.process.kill()
+        await eventually(lambda: not Path(f"/proc/{again}").exists(), within=10)
+
+
+async def test_settings_are_followed_and_bad_ones_refused(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """A record that is added is answered, a zone that goes is refused, and what cannot be served changes nothing."""
+    async with steering(tmp_path / "fleet", loopback_addresses, deployer, edges=1) as fleet, fleet.store() as store:
+        edge = fleet.first
+        mail = Record("mail.example.test", "A", "192.0.2.25")
+        await apply_settings(store, DnsSettings(zone="fleet.test", zones=("example.test",), records=(mail,)))
+        await eventually(lambda: holds(edge, "mail.example.test", "192.0.2.25"), within=10)
+        bad = Record("www.example.test", "A", "192.0.2.25")
+        with pytest.raises(InputError, match="site blog is steered there"):
+            await apply_settings(store, DnsSettings(zone="fleet.test", zones=("example.test",), records=(bad,)))
+        assert await holds(edge, "mail.example.test", "192.0.2.25")
+        shown = await overview(store)
+        assert shown.servers == {"ns-fra.fleet.test": "fra"}
+        assert "mail.example.test" in shown.zones["example.test"]
+        with pytest.raises(NotFoundError, match="nothing is steered at mail"):
+            await explain(store, "mail.example.test", "192.0.2.1")
+        with pytest.raises(InputError, match="no IP address"):
+            await explain(store, "www.example.test", "nowhere")
+        await apply_settings(store, DnsSettings(zone="fleet.test"))
+        await eventually(lambda: is_refused(edge, "mail.example.test"), within=10)
+
+
+async def holds(server: EdgeProcess, name: str, address: str) -> bool:
+    return {str(rdata) for rrset in (await ask(server, name)).answer for rdata in rrset} == {address}
+
+
+async def is_refused(server: EdgeProcess, name: str) -> bool:
+    return (await ask(server, name)).rcode() == dns.rcode.REFUSED
