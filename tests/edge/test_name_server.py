@@ -206,9 +206,15 @@ async def test_a_killed_worker_loses_no_name_server(
         await eventually(lambda: answers(edge), within=20, ignoring=(dns.exception.Timeout,))
         (again,) = workers_of(edge)
         assert again != worker
+        await eventually(lambda: counts(edge), within=20)
         assert edge.process is not None
         edge.process.kill()
         await eventually(lambda: not Path(f"/proc/{again}").exists(), within=10)
+
+
+async def counts(edge: EdgeProcess) -> bool:
+    """Whether the metrics have answers of the name server."""
+    return 'edgeward_dns_answers_total{rcode="NOERROR"}' in await edge.metrics()
 
 
 async def test_settings_are_followed_and_bad_ones_refused(

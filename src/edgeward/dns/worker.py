@@ -2,7 +2,7 @@
 
 Stdin: a line of JSON (see `Start`), then an empty line whenever the files have changed. When stdin ends, so does the
 process: an answer whose health nobody watches is worse than none, and resolvers ask the next name server. Stdout: a
-line once it answers, and one with the answers by code (JSON) after each change.
+line once it answers, and one with the answers by code (JSON) every few seconds.
 """
 
 import asyncio
@@ -25,6 +25,8 @@ from edgeward.dns.view import View
 from edgeward.errors import SchemaError
 
 _LOG = logging.getLogger("edgeward.dns")
+_TELL_EVERY = 5.0
+"""Seconds between two lines with the answers by code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,12 @@ async def work() -> None:
     sockets = [[socket.socket(fileno=number) for number in numbers] for numbers in (start.udp, start.tcp)]
     async with NameServer(responder).serving(*sockets):
         _say({"ready": True})
-        while await reader.readline():
-            responder.replace(view=files.view(), table=files.table())
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TELL_EVERY):
+                    if not await reader.readline():
+                        return
+                    responder.replace(view=files.view(), table=files.table())
             _say({"answers": responder.counts})
 
 

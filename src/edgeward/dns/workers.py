@@ -10,12 +10,13 @@ import logging
 import socket
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from edgeward.dns.server import bind
+from edgeward.dns.wire import RCODES
 from edgeward.dns.worker import Start
 
 _LOG = logging.getLogger("edgeward.dns")
@@ -47,9 +48,10 @@ class Workers:
         """Numbers of the workers that answer."""
 
     @property
-    def answers(self) -> Counter[int]:
-        """Answers by code, of the workers that run, as they last told."""
-        return sum(self._answers.values(), Counter())
+    def answers(self) -> Mapping[str, int]:
+        """Answers by name of the code, of the workers that run, as they last told."""
+        total = sum(self._answers.values(), Counter[int]())
+        return {RCODES.get(code, str(code)): count for code, count in sorted(total.items())}
 
     async def run(self) -> None:
         """Answer until cancelled. Raises ServeError if an address cannot be listened on."""

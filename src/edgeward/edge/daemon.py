@@ -157,21 +157,17 @@ class _Edge:
             journal=journal,
             clock=_now,
         )
-        report = Report(
-            settings,
-            store,
-            view=self.view,
-            holdings=self.holdings,
-            agent=agent,
-            switching=self.switching,
-            scrub=scrub,
-            conditions=conditions,
-            clock=_now,
-        )
-        count = self.requests
+        report = self._report(store, agent, scrub)
         verdicts = self._verdicts(store)
+        names = self._name_server(verdicts)
         figures = Figures(
-            report, self.view, scrub, verdicts, requests=lambda: count.by_status if count else {}, clock=_now
+            report,
+            self.view,
+            scrub,
+            verdicts,
+            requests=lambda: self.requests.by_status if self.requests else {},
+            answers=lambda: names.workers.answers if names else {},
+            clock=_now,
         )
         loops = {
             "follow": lambda: self.view.follow(store),
@@ -185,7 +181,7 @@ class _Edge:
             "status": report.send_status_for_ever,
             "introduce": report.introduce,
             "verdicts": verdicts.run,
-            **self._name_server(verdicts),
+            **({"dns": names.run} if names else {}),
             **self._optional_loops(figures),
         }
         await self._run_loops(loops, report, stop)
@@ -212,11 +208,25 @@ class _Edge:
             epoch=_now,
         )
 
-    def _name_server(self, verdicts: Verdicts) -> dict[str, Loop]:
-        """Return the loop that answers DNS, where this edge does."""
+    def _report(self, store: Store, agent: Agent, scrub: Scrub) -> Report:
+        """Return what tells the fleet and the HTTP engine how this edge is."""
+        return Report(
+            self.settings,
+            store,
+            view=self.view,
+            holdings=self.holdings,
+            agent=agent,
+            switching=self.switching,
+            scrub=scrub,
+            conditions=self.conditions,
+            clock=_now,
+        )
+
+    def _name_server(self, verdicts: Verdicts) -> EdgeNameServer | None:
+        """Return what answers DNS, where this edge does."""
         if (service := self.settings.dns) is None:
-            return {}
-        server = EdgeNameServer(
+            return None
+        return EdgeNameServer(
             service,
             self.holdings.disk,
             edge=self.settings.name,
@@ -225,7 +235,6 @@ class _Edge:
             conditions=self.conditions,
             clock=_now,
         )
-        return {"dns": server.run}
 
     def _sweeps(self, store: Store, journal: Journal) -> dict[str, Loop]:
         """Return the loops that take away what nobody needs: on this disk, and in the store for all."""

@@ -31,6 +31,7 @@ class Figures:
         verdicts: Verdicts,
         *,
         requests: Callable[[], Mapping[str, int]],
+        answers: Callable[[], Mapping[str, int]],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._report = report
@@ -38,6 +39,7 @@ class Figures:
         self._scrub = scrub
         self._verdicts = verdicts
         self._requests = requests
+        self._answers = answers
         self._clock = clock
 
     def collect(self) -> Iterator[Metric]:
@@ -64,6 +66,8 @@ class Figures:
             ({"status": code}, count) for code, count in sorted(self._requests().items())
         )
         yield Metric("requests_total", "counter", "Requests answered since the agent started, by status.", samples)
+        answered: tuple[Sample, ...] = tuple(({"rcode": name}, count) for name, count in self._answers().items())
+        yield Metric("dns_answers_total", "counter", "Answers of the running name server, by code.", answered)
         yield from _cpu()
 
     def _sites(self, status: EdgeStatus, now: float) -> Iterator[Metric]:
