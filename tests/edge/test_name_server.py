@@ -19,6 +19,7 @@ from deploying import ONE, TWO, Deployer
 from edgeward.core.dns_settings import DnsSettings, Record
 from edgeward.errors import InputError, NotFoundError
 from edgeward.publish.edges import set_drained
+from edgeward.publish.name_check import check_names
 from edgeward.publish.name_service import apply_settings, explain, overview
 from fleet import EdgeProcess, Fleet, prepare_fleet, started
 from waiting import eventually
@@ -247,3 +248,33 @@ async def holds(server: EdgeProcess, name: str, address: str) -> bool:
 
 async def is_refused(server: EdgeProcess, name: str) -> bool:
     return (await ask(server, name)).rcode() == dns.rcode.REFUSED
+
+
+async def test_a_check_asks_every_server_for_everything(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """No problem where there is none; a server that does not answer is named with every question."""
+    async with steering(tmp_path / "fleet", loopback_addresses, deployer, edges=2) as fleet, fleet.store() as store:
+        records = (
+            Record("mail.example.test", "A", "192.0.2.25"),
+            Record("*.wild.example.test", "TXT", '"x"'),
+            Record("alias.example.test", "CNAME", "www.example.test."),
+            Record("child.example.test", "NS", "ns.elsewhere.test."),
+        )
+        await apply_settings(store, DnsSettings(zone="fleet.test", zones=("example.test",), records=records))
+        for edge in fleet:
+            await eventually(lambda edge=edge: holds(edge, "mail.example.test", "192.0.2.25"), within=10)
+        found = await check_names(store)
+        assert found.problems == ()
+        assert found.servers == ("fra", "iad")
+        assert found.questions >= 4 * 20, "two servers, UDP and TCP"
+        frozen = workers_of(fleet["iad"])
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            late = await check_names(store)
+        finally:
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
+        assert late.problems
+        assert all(problem.startswith("iad (") and "no answer within 3 s" in problem for problem in late.problems)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edgeward.cli import tables_dns, views
+from edgeward.cli import exits, tables_dns, views
 from edgeward.cli.options import FleetOption, JsonOption
 from edgeward.cli.session import with_store
 from edgeward.cli.shape import Command, Group, examples
@@ -76,3 +76,18 @@ def explain(
         views.show_json(found)
     else:
         views.show(*tables_dns.explanation(found))
+
+
+@group.command(
+    cls=Command, epilog=examples(("edgeward dns check", "before a zone is delegated, and whenever in doubt"))
+)
+def check(*, fleet: FleetOption = None, as_json: JsonOption = False) -> int:
+    """Ask every name server of the fleet for every name, over UDP and TCP, and compare the answers."""
+    from edgeward.publish.name_check import check_names
+
+    found = with_store(check_names, fleet=fleet)
+    if as_json:
+        views.show_json(found)
+    else:
+        views.show(*tables_dns.checked(found))
+    return exits.DIFFERENCE if found.problems else exits.OK

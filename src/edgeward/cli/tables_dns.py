@@ -8,6 +8,7 @@ from rich.text import Text
 from edgeward.cli.grid import Grid
 from edgeward.cli.tables import BAD, FAINT, GOOD
 from edgeward.cli.views import visible
+from edgeward.publish.name_check import CheckReport
 from edgeward.publish.name_service import Explanation, Overview
 
 _MOST_NAMES = 20
@@ -35,6 +36,22 @@ def overview(found: Overview) -> list[RenderableType]:
         edges.add_row(visible(name), Text(visible(state), style=GOOD if state == "up" else BAD))
     problems = [Text(visible(problem), style=BAD) for problem in found.problems]
     return [zones, Text(""), servers, Text(""), edges, *problems]
+
+
+def checked(found: CheckReport) -> list[RenderableType]:
+    """The problems, or that there are none."""
+    asked = f"{found.questions:,} questions to {', '.join(found.servers) or 'no name server'}"
+    if not found.servers:
+        return [Text(f"{asked}: no edge answers DNS yet ([dns] in edge.toml)", style=BAD)]
+    if not found.problems:
+        return [Text(f"{asked}: every answer is right, and all agree", style=GOOD)]
+    more = len(found.problems) - _MOST_NAMES
+    lines = [Text(visible(problem), style=BAD) for problem in found.problems[:_MOST_NAMES]]
+    return [
+        Text(f"{asked}: {len(found.problems)} problems"),
+        *lines,
+        *([Text(f"and {more} more (--json)")] if more > 0 else []),
+    ]
 
 
 def explanation(found: Explanation) -> list[RenderableType]:

@@ -185,7 +185,7 @@ class EdgeRecord(_Record):
     """An edge as the operator describes it: location (IATA code or free text), the addresses that readers use.
 
     port: where it answers plain HTTP on these addresses. drained_until: when the drain ends by itself, None: when the
-    operator ends it. drained_because: the operator's words.
+    operator ends it. drained_because: the operator's words. dns_port: where it answers DNS, if its roles say so.
     """
 
     name: str
@@ -197,6 +197,7 @@ class EdgeRecord(_Record):
     port: int = 80
     drained_until: int | None = None
     drained_because: str = ""
+    dns_port: int = 53
 
     @classmethod
     def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:

@@ -218,17 +218,24 @@ class Report:
 
     async def _introduce(self) -> None:
         settings = self._settings
-        name, location, addresses, port = settings.name, settings.location, settings.addresses, settings.http.port
-        optional = {"dns": self._settings.dns, "state": self._settings.state}
-        roles = ("http", *(role for role, part in optional.items() if part is not None))
-        found = await self._store.edges.get(name)
+        optional = {"dns": settings.dns, "state": settings.state}
+        own: dict[str, Any] = {
+            "name": settings.name,
+            "location": settings.location,
+            "addresses": settings.addresses,
+            "roles": ("http", *(role for role, part in optional.items() if part is not None)),
+            "port": settings.http.port,
+        }
+        if settings.dns is not None:
+            own["dns_port"] = settings.dns.port
+        found = await self._store.edges.get(settings.name)
         if found is None:
-            await self._store.edges.create(name, EdgeRecord(name, location, addresses, roles, port=port).to_bytes())
+            await self._store.edges.create(settings.name, EdgeRecord(**own).to_bytes())
             return
         known = EdgeRecord.from_bytes(found.value)
-        mine = replace(known, name=name, location=location, addresses=addresses, roles=roles, port=port)
+        mine = replace(known, **own)
         if mine != known:
-            await self._store.edges.update(name, mine.to_bytes(), found.revision)
+            await self._store.edges.update(settings.name, mine.to_bytes(), found.revision)
 
     async def _change(self) -> None:
         """Wait for a change, two seconds at most, and tell the sender of the status."""

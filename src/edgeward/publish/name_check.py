@@ -1,0 +1,179 @@
+"""Ask every name server of the fleet for every name, and compare: the use-case behind `edgeward dns check`."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from edgeward.dns.fleet_zones import servers_of
+from edgeward.dns.wire import AAAA, CNAME, NS, RCODES, A
+from edgeward.publish.name_service import Situation, read_situation
+from edgeward.store.connection import Store
+
+if TYPE_CHECKING:
+    import dns.message
+
+Transport = Literal["UDP", "TCP"]
+
+SAMPLES: Final = ("8.8.8.0", "139.130.4.0", "194.25.0.0", "200.160.0.0", "196.25.1.0", "202.12.27.0")
+"""Client networks on six continents, told as client subnets (RFC 7871): steered names are asked for from each."""
+
+_SECONDS: Final = 3.0
+_AT_ONCE: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """servers: edges that were asked. questions: how many, UDP and TCP counted apart. problems: one sentence each."""
+
+    servers: tuple[str, ...]
+    questions: int
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One question. expected: data in wire form, None where servers are only compared with each other."""
+
+    name: str
+    kind: int
+    client: str | None = None
+    expected: frozenset[bytes] | None = None
+
+    def __str__(self) -> str:
+        import dns.rdatatype
+
+        told = f" for {self.client}/24" if self.client else ""
+        return f"{self.name} {dns.rdatatype.to_text(dns.rdatatype.RdataType(self.kind))}{told}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What one server said: data of the answer's records of the type asked for, or what went wrong."""
+
+    data: frozenset[bytes] = frozenset()
+    wrong: str = ""
+
+
+async def check_names(store: Store) -> CheckReport:
+    """Ask each name server, over UDP and TCP, for everything in its zones.
+
+    Static records must be those of the settings; steered names must be answered alike by all servers, with addresses of
+    the fleet's edges. Raises NotFoundError (no DNS settings), StoreError.
+    """
+    situation = await read_situation(store)
+    servers = [
+        (edge, address, situation.edges[edge].dns_port)
+        for edge in servers_of(situation.settings, situation.edges)
+        for address in situation.edges[edge].addresses
+    ]
+    questions = list(_questions(situation))
+    turns = asyncio.Semaphore(_AT_ONCE)
+    transports: tuple[Transport, ...] = ("UDP", "TCP")
+
+    async def one(address: str, port: int, question: _Question, transport: Transport) -> _Reply:
+        async with turns:
+            return await _ask(address, port, question, transport)
+
+    asked = [
+        (f"{edge} ({address}, {transport})", question, one(address, port, question, transport))
+        for edge, address, port in servers
+        for question in questions
+        for transport in transports
+    ]
+    replies = await asyncio.gather(*(reply for _, _, reply in asked))
+    known = {address for record in situation.edges.values() for address in record.addresses}
+    found = [(who, question, reply) for (who, question, _), reply in zip(asked, replies, strict=True)]
+    problems = sorted({*_wrong(found), *_different(found), *_strangers(found, known)})
+    return CheckReport(tuple(dict.fromkeys(edge for edge, _, _ in servers)), len(asked), tuple(problems))
+
+
+def _questions(situation: Situation) -> Iterator[_Question]:
+    for zone in situation.zones.zones:
+        cuts = [name for name, by_type in zone.rrsets.items() if NS in by_type and name != zone.origin]
+        for name, by_type in zone.rrsets.items():
+            if any(name == cut or name.endswith(f".{cut}") for cut in cuts):
+                continue  # a delegation is somebody else's to answer
+            for kind, rrset in by_type.items():
+                if name.startswith("*."):
+                    yield _Question(name.replace("*", "edgeward-check", 1), kind, expected=frozenset(rrset.rdatas))
+                elif kind == CNAME or CNAME not in by_type:
+                    yield _Question(name, kind, expected=frozenset(rrset.rdatas))
+        for name in zone.steered:
+            for client in SAMPLES:
+                yield _Question(name, A, client)
+            yield _Question(name, AAAA)
+
+
+async def _ask(address: str, port: int, question: _Question, transport: Transport) -> _Reply:
+    import dns.asyncquery
+    import dns.edns
+    import dns.exception
+    import dns.message
+    import dns.rdatatype
+
+    options: list[dns.edns.Option] = [dns.edns.ECSOption(question.client, 24)] if question.client else []
+    kind = dns.rdatatype.RdataType(question.kind)
+    message = dns.message.make_query(question.name, kind, use_edns=0, options=options)
+    try:
+        if transport == "UDP":
+            answer, _ = await dns.asyncquery.udp_with_fallback(message, address, port=port, timeout=_SECONDS)
+        else:
+            answer = await dns.asyncquery.tcp(message, address, port=port, timeout=_SECONDS)
+    except dns.exception.Timeout:
+        return _Reply(wrong=f"no answer within {_SECONDS:.0f} s")
+    except (OSError, EOFError, dns.exception.DNSException) as error:
+        return _Reply(wrong=str(error) or type(error).__name__)
+    return _reply(answer, question)
+
+
+def _reply(answer: "dns.message.Message", question: _Question) -> _Reply:
+    import dns.flags
+
+    if answer.rcode() != 0:
+        return _Reply(wrong=RCODES.get(int(answer.rcode()), str(answer.rcode())))
+    if not answer.flags & dns.flags.AA:
+        return _Reply(wrong="the answer is not authoritative")
+    data = [rdata for rrset in answer.answer if rrset.rdtype == question.kind for rdata in rrset]
+    return _Reply(frozenset(each.to_wire() or b"" for each in data))
+
+
+_Found = list[tuple[str, _Question, _Reply]]
+
+
+def _wrong(found: _Found) -> Iterator[str]:
+    for who, question, reply in found:
+        if reply.wrong:
+            yield f"{who}: {question}: {reply.wrong}"
+        elif question.expected is not None and reply.data != question.expected:
+            yield f"{who}: {question}: the answer is not what the settings say"
+
+
+def _different(found: _Found) -> Iterator[str]:
+    """Say of a steered name whose servers differ who says what."""
+    by_question: dict[_Question, dict[frozenset[bytes], list[str]]] = {}
+    for who, question, reply in found:
+        if question.expected is None and not reply.wrong:
+            by_question.setdefault(question, {}).setdefault(reply.data, []).append(who)
+    for question, answers in by_question.items():
+        if len(answers) > 1:
+            parts = [f"{', '.join(sorted(who))} say {_shown(data)}" for data, who in sorted(answers.items(), key=str)]
+            yield f"{question}: the name servers differ: {'; '.join(parts)}"
+
+
+def _strangers(found: _Found, known: set[str]) -> Iterator[str]:
+    for who, question, reply in found:
+        if question.expected is None:
+            for address in _addresses(reply.data):
+                if address not in known:
+                    yield f"{who}: {question}: {address} is no address of an edge"
+
+
+def _addresses(data: frozenset[bytes]) -> list[str]:
+    import ipaddress
+
+    return sorted(str(ipaddress.ip_address(each)) for each in data if len(each) in {4, 16})
+
+
+def _shown(data: frozenset[bytes]) -> str:
+    return ", ".join(_addresses(data)) or "nothing"

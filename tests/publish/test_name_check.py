@@ -1,0 +1,56 @@
+"""What a check makes of the answers of name servers."""
+
+import ipaddress
+
+import dns.flags
+import dns.message
+import dns.rcode
+import pytest
+
+from edgeward.dns.wire import A
+from edgeward.publish.name_check import _different, _Question, _Reply, _reply, _strangers, _wrong
+
+FRA, SYD = (ipaddress.ip_address(address).packed for address in ("203.0.113.1", "203.0.113.3"))
+STATIC = _Question("mail.example.test", A, expected=frozenset([FRA]))
+STEERED = _Question("www.example.test", A, "139.130.4.0")
+
+
+def data(*addresses: bytes) -> _Reply:
+    return _Reply(frozenset(addresses))
+
+
+def test_static_records_must_be_those_of_the_settings() -> None:
+    """Another address, one too many, or none is a problem that names server and question."""
+    assert list(_wrong([("fra", STATIC, data(FRA))])) == []
+    for reply in (data(SYD), data(FRA, SYD), data()):
+        (problem,) = _wrong([("fra (192.0.2.1, UDP)", STATIC, reply)])
+        assert problem == "fra (192.0.2.1, UDP): mail.example.test A: the answer is not what the settings say"
+    (failed,) = _wrong([("fra", STEERED, _Reply(wrong="SERVFAIL"))])
+    assert failed == "fra: www.example.test A for 139.130.4.0/24: SERVFAIL"
+
+
+def test_servers_must_agree_on_steered_names() -> None:
+    """Who says what is told, once; a server that said nothing is not said to differ."""
+    same = [("fra", STEERED, data(SYD)), ("syd", STEERED, data(SYD)), ("iad", STEERED, _Reply(wrong="no answer"))]
+    assert list(_different(same)) == []
+    (problem,) = _different([*same, ("gru", STEERED, data(FRA))])
+    assert "the name servers differ" in problem
+    assert "gru say 203.0.113.1" in problem
+    assert "fra, syd say 203.0.113.3" in problem
+
+
+def test_addresses_must_be_those_of_edges() -> None:
+    """An address that no edge has is somebody else's."""
+    found = [("fra", STEERED, data(FRA, SYD))]
+    assert list(_strangers(found, {"203.0.113.1", "203.0.113.3"})) == []
+    (problem,) = _strangers(found, {"203.0.113.1"})
+    assert "203.0.113.3 is no address of an edge" in problem
+
+
+@pytest.mark.parametrize(("rcode", "flags", "wrong"), [(0, 0, "not authoritative"), (2, dns.flags.AA, "SERVFAIL")])
+def test_what_is_no_good_answer(rcode: int, flags: int, wrong: str) -> None:
+    """A code that is not NOERROR, and an answer without authority."""
+    answer = dns.message.make_response(dns.message.make_query("www.example.test", "A"))
+    answer.set_rcode(dns.rcode.Rcode(rcode))
+    answer.flags |= flags
+    assert wrong in _reply(answer, STEERED).wrong
