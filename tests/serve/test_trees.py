@@ -168,9 +168,13 @@ def test_paths_deeper_than_the_kernel_follows_links_can_be_read(blobs, tmp_path)
     """A path of 500 folders, as long as a path may be, is served, and shared only as far down as links are followed."""
     put(blobs, b"deep")
     path = "/d" * 500 + "/page"
-    manifest = Manifest(build(Site("one", FILES)).manifest.settings, (entry_of(path, b"deep"),))
-    stage(manifest, blobs, tmp_path / "one")
-    assert Path(f"{tmp_path}/one/identity{path}").read_bytes() == b"deep"
+    again = "/e" * 20 + "/d" * 30 + "/page"
+    settings = build(Site("one", FILES)).manifest.settings
+    for name, entries in (("one", [path]), ("two", ["/d" * 30 + "/page", again])):
+        stage(Manifest(settings, tuple(entry_of(each, b"deep") for each in entries)), blobs, tmp_path / name)
+        for each in entries:
+            assert Path(f"{tmp_path}/{name}/identity{each}").read_bytes() == b"deep"
+    unstage(tmp_path / "two")
     unstage(tmp_path / "one")
     assert list((tmp_path / SHARED).iterdir()) == []
 

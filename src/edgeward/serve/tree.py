@@ -54,7 +54,8 @@ def stage(manifest: Manifest, blobs: BlobFolder, root: Path) -> None:
     """Make the tree of a release at `root` out of blobs that are all here; durable when this returns.
 
     A tree that exists is complete and left alone, because it is built beside and gets its name last; so does every
-    folder that it shares. Raises CorruptionError for a missing blob, DiskError. One writer for all trees of a site.
+    folder that it shares, once it is on the disk. Raises CorruptionError for a missing blob, DiskError. One writer for
+    all trees of a site.
     """
     if root.exists():
         return
@@ -64,11 +65,15 @@ def stage(manifest: Manifest, blobs: BlobFolder, root: Path) -> None:
         _remove(building)
         building.mkdir(parents=True)
         shared.mkdir(exist_ok=True)
+        made: set[str] = set()
+        deep = any(entry.path.count("/") > _DEEPEST for entry in manifest.entries)
         for name, folder in _layout(manifest).items():
-            _name(folder)
-            _make(folder, blobs, str(shared))
+            _name(folder, 0 if deep else None)
+            _make(folder, blobs, str(shared), made)
             (building / name).symlink_to(f"../{SHARED}/{folder.digest}")
         blobs.sync()
+        for target in made:
+            os.rename(f"{target}.new", target)  # noqa: PTH104 (text)
         building.rename(root)
         blobs.sync()
     except OSError as error:
@@ -100,27 +105,34 @@ def _layout(manifest: Manifest) -> dict[str, _Folder]:
     return tops
 
 
-def _name(folder: _Folder) -> None:
-    """Set the digests of a folder and of all below it."""
+def _name(folder: _Folder, depth: int | None) -> None:
+    """Set the digests of a folder and of all below it. depth: of the folder, where it is to have a part in that.
+
+    In a deep tree it has: a folder that was made near the root leads on by links all the way down, and could not be
+    reached through as many again.
+    """
+    below = None if depth is None else depth + 1
     lines = [f"{digest} {modified:x} {name}" for name, (digest, modified) in sorted(folder.files.items())]
     for name, child in sorted(folder.folders.items()):
-        _name(child)
+        _name(child, below)
         lines.append(f"{child.digest} / {name}")
+    if depth is not None:
+        lines.append(f"{depth}")
     # 160 bits: a symbolic link of under 60 bytes lies in its inode on ext4, a longer one takes a block as well.
     folder.digest = hashlib.blake2b("\n".join(lines).encode(), digest_size=20).hexdigest()
 
 
-def _make(folder: _Folder, blobs: BlobFolder, shared: str, depth: int = 0) -> None:
-    """Have a folder, and so everything below it, in `shared`."""
+def _make(folder: _Folder, blobs: BlobFolder, shared: str, made: set[str], depth: int = 0) -> None:
+    """Have a folder, and so everything below it, in `shared`; what is new has `.new` at its end and is in `made`."""
     target = f"{shared}/{folder.digest}"
-    if os.path.isdir(target):  # noqa: PTH112 (text: see BlobFolder)
+    if target in made or os.path.isdir(target):  # noqa: PTH112 (text: see BlobFolder)
         return
     for child in folder.folders.values() if depth < _DEEPEST else ():
-        _make(child, blobs, shared, depth + 1)
+        _make(child, blobs, shared, made, depth + 1)
     _remove(Path(f"{target}.new"))
     _fill(folder, blobs, f"{target}.new", depth)
     _symlink(f"../{folder.digest}", f"{target}{_LINK}")
-    os.rename(f"{target}.new", target)  # noqa: PTH104 (text)
+    made.add(target)
 
 
 def _fill(folder: _Folder, blobs: BlobFolder, target: str, depth: int) -> None:
