@@ -50,7 +50,7 @@ def events(
     """Say what happened in the fleet and by whom, oldest first: pushes, rollbacks, purges, drained edges, repairs."""
     from edgeward.publish.journal import read_events
 
-    begin = int(time.time() - since)
+    begin = max(0, int(time.time() - since))
     found = with_store(lambda store: read_events(store, since=begin, site=site), fleet=fleet)
     if as_json:
         views.show_json(found)

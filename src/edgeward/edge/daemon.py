@@ -55,6 +55,8 @@ async def run_edge(settings: EdgeSettings) -> None:
     DiskError (another agent works there), ServeError (the HTTP engine cannot be started), EngineMissing, SchemaError
     (the disk was written by a later version).
     """
+    # nginx's workers are another user, and read what the agent makes; secrets have modes of their own.
+    os.umask(0o022)
     stop = Stop()
     disk = EdgeDisk(settings.data)
     disk.lock()

@@ -29,7 +29,7 @@ from edgeward.core.release import Manifest, unpack_manifest
 from edgeward.errors import DiskError, SchemaError
 from edgeward.serve.blobs import BlobFolder
 from edgeward.serve.kept import KeptFolder
-from edgeward.serve.tree import FOLDERS
+from edgeward.serve.tree import FOLDERS, sweep
 
 _SCHEMA = (1, 1)
 
@@ -130,10 +130,21 @@ class EdgeDisk:
             self.unlock()
             self.lock()
 
-    def is_whole(self) -> bool:
-        """Whether everything is there that is there as long as an agent runs."""
-        always = (self._sites, self._manifests, self.engine, self.scratch, self.blobs.path, self.path / "lock")
-        return all(path.exists() for path in always)
+    def make_whole(self) -> bool:
+        """Make what is there as long as an agent runs, if somebody deleted a part; says whether. Raises DiskError."""
+        always = (
+            self._sites,
+            self._manifests,
+            self.engine,
+            self.dns,
+            self.scratch,
+            self.blobs.path,
+            self.path / "lock",
+        )
+        if all(path.exists() for path in always):
+            return False
+        self.make_folders()
+        return True
 
     def lock(self) -> None:
         """Keep every other agent out until `unlock` or the end of this process. Raises DiskError if one is there."""
@@ -210,15 +221,32 @@ class EdgeDisk:
 
     def forget_site(self, site: str) -> None:
         """Take away the folder of a site that is no longer served. Raises DiskError."""
+        going = self._sites / f".{site}.old"
         try:
+            if going.exists():
+                shutil.rmtree(going)
             if (self._sites / site).exists():
-                shutil.rmtree(self._sites / site)
+                # A tree that has its name is whole, also while it goes.
+                (self._sites / site).rename(going)
+                shutil.rmtree(going)
         except OSError as error:
             raise _failed("take away", self._sites / site, error) from error
 
     def sites(self) -> Iterator[str]:
         """Yield the sites that have a folder here. Raises DiskError."""
-        yield from (folder.name for folder in _listed(self._sites) if folder.is_dir())
+        yield from (folder.name for folder in _listed(self._sites) if folder.is_dir() and folder.name[0] != ".")
+
+    def tidy(self) -> None:
+        """Remove what an agent that ended in the middle left among the trees. Raises DiskError."""
+        for going in self._sites.glob(".*.old"):
+            shutil.rmtree(going, ignore_errors=True)
+        for site in self.sites():
+            self.sweep(site)
+
+    def sweep(self, site: str) -> None:
+        """Remove what no tree of a site needs; nothing of it may be staged meanwhile. Raises DiskError."""
+        if (self._sites / site).is_dir():
+            sweep(self._sites / site)
 
     def staged(self) -> Iterator[ReleaseKey]:
         """Yield every release whose tree is whole and whose manifest is here. Raises DiskError."""

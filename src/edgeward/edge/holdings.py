@@ -83,6 +83,7 @@ class Holdings:
         is set aside; its copy, or without one the store, then says what is to be served of what is staged.
         """
         problems = self._load_state()
+        self.disk.tidy()
         self.lived = LivedTime(self.state.lived, clock=self._clock, timer=self._timer)
         for key in list(self.disk.staged()):
             site, release = key
@@ -221,8 +222,7 @@ class Holdings:
 
     async def drop_lost(self) -> tuple[ReleaseKey, ...]:
         """Make the folders again that somebody deleted; return the releases that are no longer staged because of it."""
-        if not self.disk.is_whole():
-            self.disk.make_folders()
+        if self.disk.make_whole():
             self._prepared.clear()
             self._save(self.state)
         lost = tuple(key for key in self.staged if not tree.is_there(self.disk.tree(key)))

@@ -28,6 +28,8 @@ async def take_down(
     await to_the_end(_remove_manifests, order, holdings, digests, created)
     await holdings.keep(order.site, without=digests)
     async with holdings.writing:
+        # Also what an earlier try, or a staging that failed, has left: no tree leads to it, and the bytes are there.
+        await to_the_end(holdings.disk.sweep, order.site)
         gone = await to_the_end(_remove_blobs, holdings, digests)
     _LOG.info("purge %s of site %s: %d blobs are gone from this edge", order.key, order.site, gone)
 

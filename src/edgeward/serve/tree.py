@@ -65,14 +65,15 @@ def stage(manifest: Manifest, blobs: BlobFolder, root: Path) -> None:
         _remove(building)
         building.mkdir(parents=True)
         shared.mkdir(exist_ok=True)
-        made: set[str] = set()
+        made: dict[str, bool] = {}
         deep = any(entry.path.count("/") > _DEEPEST for entry in manifest.entries)
         for name, folder in _layout(manifest).items():
             _name(folder, 0 if deep else None)
             _make(folder, blobs, str(shared), made)
             (building / name).symlink_to(f"../{SHARED}/{folder.digest}")
         blobs.sync()
-        for target in made:
+        # Each after those that it leads to: what has its name is whole, wherever this ends.
+        for target in (name for name, is_new in made.items() if is_new):
             os.rename(f"{target}.new", target)  # noqa: PTH104 (text)
         building.rename(root)
         blobs.sync()
@@ -122,28 +123,41 @@ def _name(folder: _Folder, depth: int | None) -> None:
     folder.digest = hashlib.blake2b("\n".join(lines).encode(), digest_size=20).hexdigest()
 
 
-def _make(folder: _Folder, blobs: BlobFolder, shared: str, made: set[str], depth: int = 0) -> None:
-    """Have a folder, and so everything below it, in `shared`; what is new has `.new` at its end and is in `made`."""
+def _make(folder: _Folder, blobs: BlobFolder, shared: str, made: dict[str, bool], depth: int = 0) -> None:
+    """Have a folder, and so everything below it, in `shared`; what is new has `.new` at its end.
+
+    made: every folder that was looked at, in the order in which it was, and whether it is new. One that is there
+    already is made whole: a file of it may have been deleted since.
+    """
     target = f"{shared}/{folder.digest}"
-    if target in made or os.path.isdir(target):  # noqa: PTH112 (text: see BlobFolder)
+    if target in made:
         return
     for child in folder.folders.values() if depth < _DEEPEST else ():
         _make(child, blobs, shared, made, depth + 1)
-    _remove(Path(f"{target}.new"))
-    _fill(folder, blobs, f"{target}.new", depth)
+    is_new = not os.path.isdir(target)  # noqa: PTH112 (text: see BlobFolder)
+    if is_new:
+        _remove(Path(f"{target}.new"))
+    _fill(folder, blobs, f"{target}.new" if is_new else target, depth)
     _symlink(f"../{folder.digest}", f"{target}{_LINK}")
-    made.add(target)
+    made[target] = is_new
 
 
 def _fill(folder: _Folder, blobs: BlobFolder, target: str, depth: int) -> None:
-    os.mkdir(target)  # noqa: PTH102 (text)
+    """Have in `target` everything that belongs there; what is there stays as it is."""
+    try:
+        with os.scandir(target) as children:
+            there = {child.name for child in children}
+    except FileNotFoundError:
+        os.mkdir(target)  # noqa: PTH102 (text)
+        there = set()
     for name, (digest, modified) in folder.files.items():
-        blobs.link(digest, modified, f"{target}/{name}")
+        if name not in there:
+            blobs.link(digest, modified, f"{target}/{name}")
     for name, child in folder.folders.items():
-        if depth < _DEEPEST:
-            _link_to(child, os.path.dirname(target), f"{target}/{name}")  # noqa: PTH120 (text)
-        else:
+        if depth >= _DEEPEST:
             _fill(child, blobs, f"{target}/{name}", depth + 1)
+        elif name not in there:
+            _link_to(child, os.path.dirname(target), f"{target}/{name}")  # noqa: PTH120 (text)
 
 
 def _link_to(folder: _Folder, shared: str, target: str) -> None:
@@ -180,11 +194,12 @@ def mend(manifest: Manifest, blobs: BlobFolder, root: Path, digests: frozenset[D
 
 def place(blobs: BlobFolder, variant: Variant, modified: int, target: Path) -> None:
     """Put one variant at `target`, over whatever is there, atomically."""
+    # Not beside it: what a crash leaves there would be served.
+    temp = blobs.path / ".placing"
     try:
         # Where a shared folder has gone, the links that lead to it have not: it is made anew where they lead.
         folder = Path(os.path.realpath(target.parent))
         folder.mkdir(parents=True, exist_ok=True)
-        temp = folder / ".edgeward-new"
         temp.unlink(missing_ok=True)
         blobs.link(variant.digest, modified, temp)
         temp.replace(folder / target.name)
@@ -200,38 +215,51 @@ def unstage(root: Path) -> None:
     A tree that is being built or taken away has another name, so none is ever half there. One writer for all trees of
     a site. Raises DiskError.
     """
-    going = root.with_name(root.name + ".old")
     try:
-        _remove(going)
         if root.exists():
+            going = root.with_name(root.name + ".old")
+            _remove(going)
             root.rename(going)
-        _remove(going)
-        _remove(root.with_name(root.name + ".new"))
-        _sweep(root.parent)
     except OSError as error:
         raise disk_error("take away", root, error) from error
+    sweep(root.parent)
 
 
-def _sweep(site: Path) -> None:
-    """Remove the shared folders of a site that no tree leads to."""
-    shared = site / SHARED
-    if not shared.is_dir():
-        return
+def sweep(site: Path) -> None:
+    """Remove from a site's folder what ended in the middle left there, and shared folders that no tree leads to.
+
+    Nothing may be staged or unstaged meanwhile. Raises DiskError.
+    """
+    try:
+        for path in [*site.glob("*.old"), *site.glob("*.new")]:
+            _remove(path)
+        if (site / SHARED).is_dir():
+            _sweep(site, str(site / SHARED))
+    except OSError as error:
+        raise disk_error("tidy", site, error) from error
+
+
+def _sweep(site: Path, shared: str) -> None:
     needed: set[str] = set()
-    waiting = [str(tree) for tree in site.iterdir() if tree != shared and not tree.name.endswith((".new", ".old"))]
+    waiting = [str(tree) for tree in site.iterdir() if tree.is_dir() and tree.name != SHARED]
     while waiting:
         for link in _links(waiting.pop()):
             name = os.path.basename(link)  # noqa: PTH119 (text)
             if name not in needed:
                 needed.add(name)
                 waiting.append(f"{shared}/{name}")
-    with os.scandir(shared) as found:
-        gone = [each for each in found if each.name.removesuffix(_LINK) not in needed]
-    for each in gone:
-        if each.is_symlink():
-            os.unlink(each.path)  # noqa: PTH108 (text)
-        else:
-            _remove_all(each.path)
+    for name in sorted(os.listdir(shared)):  # noqa: PTH208 (text)
+        path = f"{shared}/{name}"
+        if name.removesuffix(_LINK) in needed:
+            continue
+        if name.endswith(_LINK):
+            os.unlink(path)  # noqa: PTH108 (text)
+            continue
+        if not name.endswith((".old", ".new")):
+            # A folder that has its name is whole, also while it goes.
+            os.rename(path, f"{path}.old")  # noqa: PTH104 (text)
+            path += ".old"
+        _remove_all(path)
 
 
 def _links(folder: str) -> list[str]:

@@ -195,7 +195,17 @@ def _mutable(path: str) -> Case:
     return case(f"{path} is not immutable", DEFAULTS, path, serves=path, cache_control=REVALIDATE)
 
 
+NUMBERED = Site(
+    "numbered",
+    named("/index.html"),
+    headers="/*\n  Set-Cookie: a=1\n  Set-Cookie: b=2\n  Set-Cookie-2: c\n  X-Feature: one\n  X-Feature-2: two\n",
+)
+"""Names that a second field of another name could be given inside of the server's configuration."""
+FEATURE = Site("feature", named("/index.html"), headers="/*\n  X-Feature: three\n  X_Feature: four\n")
+
 CASES: list[Case] = [
+    case("fields that differ by a number", NUMBERED, "/", set_cookie=["a=1", "b=2"], set_cookie_2="c", x_feature="one", x_feature_2="two"),
+    case("the same names on another site", FEATURE, "/", x_feature="three", x_feature_2=None),
     case("a block for everything", HEADERS, "/", serves="/index.html", x_all="everywhere", x_frame_options="DENY"),
     case("every matching block, joined", HEADERS, "/about", serves="/about.html", x_all="everywhere, again", x_about="yes"),
     case("a block for /x is for /x/ too", HEADERS, "/about/", 308, to="/about", x_about=None),

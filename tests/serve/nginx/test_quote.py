@@ -1,5 +1,6 @@
 """Every value arrives: whatever a user writes is bytes for the wire or a name to compare, and never configuration."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -112,3 +113,16 @@ def test_equal_maps_are_one():
     assert book.map("ew_m", literal("$x"), [when("a", literal("1"))], literal("")) == first
     assert book.map("ew_m", literal("$x"), [when("a", literal("2"))], literal("")) != first
     assert book.map("ew_m", literal("$x"), [], literal("only")) == "only"
+
+
+def test_no_two_maps_have_one_name():
+    """The second map called `x` and the first called `x_2` are two, in whichever order they come."""
+    for stems in (("ew_x", "ew_x", "ew_x_2"), ("ew_x_2", "ew_x", "ew_x"), ("ew_x", "ew_x_2", "ew_x")):
+        book = Book()
+        made = [
+            book.map(stem, literal("k"), [when("a", literal(str(number)))], literal(""))
+            for number, stem in enumerate(stems)
+        ]
+        assert len(set(made)) == 3
+        found = re.findall(r'map "k" \$(\w+) {[^}]*"(\d)";\n}', book.write())
+        assert found == [(name[2:-1], str(number)) for number, name in enumerate(made)]

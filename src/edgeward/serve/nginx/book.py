@@ -142,7 +142,7 @@ class Book:
             return make(self)
         made, own = self.parts.find(key, make)
         for name, text in own.blocks.items():
-            self.blocks.setdefault(name, text)
+            assert self.blocks.setdefault(name, text) == text, f"two maps are called {name}"
         self.longest_key = max(self.longest_key, own.longest_key)
         self.largest_map = max(self.largest_map, own.largest_map)
         return made
@@ -177,9 +177,13 @@ class Book:
 
     def _name(self, stem: str, content: str) -> str:
         if self.named_by_content:
-            return f"{stem}_{hashlib.blake2b(content.encode(), digest_size=8).hexdigest()}"
-        count = self._counts[stem] = self._counts.get(stem, 0) + 1
-        return stem if count == 1 else f"{stem}_{count}"
+            return f"{stem}_{hashlib.blake2b(content.encode(), digest_size=16).hexdigest()}"
+        # `x_2` may be the second `x`, and the first `x_2`.
+        name = stem
+        while name in self.blocks:
+            count = self._counts[stem] = self._counts.get(stem, 1) + 1
+            name = f"{stem}_{count}"
+        return name
 
 
 def block(head: str, *lines: str) -> list[str]:
