@@ -8,6 +8,7 @@ import pytest
 
 from edgeward.core.health import Rules
 from edgeward.edge.settings import (
+    DnsService,
     EdgeSettings,
     HealthSettings,
     HttpSettings,
@@ -114,8 +115,8 @@ def test_the_reference_names_every_setting() -> None:
     """Every key that is read is in the reference page, and every key of the page is read."""
     documented = set(re.findall(r"^\| `(\w+)` \|", REFERENCE.read_text(), flags=re.MULTILINE))
     documented |= {"webhook", "webhook_file"}
-    kinds = (EdgeSettings, HttpSettings, StoreSettings, StateSettings, Limits, HealthSettings, Rules)
-    tables = {"http", "store", "state", "limits", "metrics", "health", "rules", "expiry"}
+    kinds = (EdgeSettings, HttpSettings, StoreSettings, StateSettings, Limits, HealthSettings, Rules, DnsService)
+    tables = {"http", "store", "state", "limits", "metrics", "health", "rules", "expiry", "dns"}
     assert documented == {item.name for kind in kinds for item in fields(kind)} - tables | {"webhook_file"}
 
 
@@ -142,3 +143,19 @@ def test_how_health_is_judged_can_be_set() -> None:
     assert settings.rules == Rules(interval=2.0, latency=1.5, fall=5)
     assert settings.references == (("192.0.2.53", 53), ("2001:db8::1", 53))
     assert parse_settings(LEAST + "[state]\n").health.rules == Rules()
+
+
+def test_an_edge_answers_dns_where_the_table_is() -> None:
+    """With the addresses of its readers and port 53; without the table it does not."""
+    assert parse_settings(LEAST + '[store]\nurl = "nats://192.0.2.9"\n').dns is None
+    plain = parse_settings(LEAST + '[store]\nurl = "nats://192.0.2.9"\n[dns]\n').dns
+    assert plain == DnsService(listen=("192.0.2.1",))
+    chosen = parse_settings(
+        LEAST + '[store]\nurl = "nats://192.0.2.9"\n[dns]\nlisten = "2001:db8::1"\nport = 5300\nworkers = 2\n'
+        'city_file = "city.mmdb"\nanswers_per_second = 0\n',
+        folder=Path("/etc/edgeward"),
+    ).dns
+    assert chosen == DnsService(("2001:db8::1",), 5300, 2, Path("/etc/edgeward/city.mmdb"), 0)
+    with pytest.raises(InputError) as caught:
+        parse_settings(LEAST + '[store]\nurl = "nats://192.0.2.9"\n[dns]\nport = 0\nprot = 1\n')
+    assert len(caught.value.problems) == 2

@@ -70,7 +70,7 @@ class EdgeNameServer:
         self._built: Wanted | None = None
         self._city_stamp: float | None = None
         self.workers = Workers(
-            Listening(service.listen, service.port, service.workers or os.cpu_count() or 1, service.per_second),
+            Listening(service.listen, service.port, service.workers or os.cpu_count() or 1, service.answers_per_second),
             view=self._view_file,
             table=self._table_file,
             secret=self._secret(),

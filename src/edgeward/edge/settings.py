@@ -92,14 +92,14 @@ class HealthSettings:
 @dataclass(frozen=True, slots=True)
 class DnsService:
     """This edge answers DNS. workers: processes, 0: one for each core. city_file: a city database, None: countries
-    alone. per_second: answers a second for one prefix of clients (/24, /56) over UDP, 0: no limit.
+    alone. answers_per_second: for one prefix of clients (/24, /56) over UDP, 0: no limit.
     """
 
     listen: tuple[str, ...]
     port: int = 53
     workers: int = 0
     city_file: Path | None = None
-    per_second: int = 200
+    answers_per_second: int = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +273,7 @@ def _dns(table: Table | None, addresses: tuple[str, ...], path: Callable[[Any], 
         port=table.read("port", whole(1, 65535), plain.port),
         workers=table.read("workers", whole(0, 1024), plain.workers),
         city_file=table.read("city_file", path, None),
-        per_second=table.read("answers_per_second", whole(0, 10_000_000), plain.per_second),
+        answers_per_second=table.read("answers_per_second", whole(0, 10_000_000), plain.answers_per_second),
     )
     table.close()
     return settings
