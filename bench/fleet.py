@@ -16,6 +16,7 @@ from edgeward.store.connection import StoreAddress, open_store
 HTTP_PORT = 18_080
 STORE_PORT = 14_222
 METRICS_PORT = 19_145
+DNS_PORT = 15_300
 _READY_SECONDS = 60.0
 
 
@@ -23,7 +24,13 @@ _READY_SECONDS = 60.0
 async def measured_fleet(folder: Path, *, edges: int) -> AsyncIterator[tuple[DemoPlan, DemoFleet]]:
     """Run a fleet with its files below `folder`; entered when every edge reports that it is ready."""
     wishes = DemoWishes(
-        site=None, edges=edges, http_port=HTTP_PORT, store_port=STORE_PORT, metrics_port=METRICS_PORT, engine="nginx"
+        site=None,
+        edges=edges,
+        http_port=HTTP_PORT,
+        store_port=STORE_PORT,
+        metrics_port=METRICS_PORT,
+        engine="nginx",
+        dns_port=DNS_PORT,
     )
     plan = plan_demo(wishes, folder)
     async with demo_fleet(plan, say=lambda sentence: print(sentence, file=sys.stderr)) as fleet:

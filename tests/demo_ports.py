@@ -10,7 +10,7 @@ _given: set[int] = set()
 
 
 def free_port() -> int:
-    """Return a port that is free on each of the demo's addresses and was not given before."""
+    """Return a port that is free on each of the demo's addresses, for TCP and UDP, and was not given before."""
     for _ in range(100):
         with socket.socket() as probe:
             probe.bind((ADDRESSES[0], 0))
@@ -19,7 +19,8 @@ def free_port() -> int:
             continue
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
             for address in (*ADDRESSES, "127.0.0.1"):
-                stack.enter_context(socket.socket()).bind((address, port))
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                    stack.enter_context(socket.socket(type=kind)).bind((address, port))
             _given.add(port)
             return port
     raise AssertionError("no free port")

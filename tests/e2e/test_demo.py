@@ -33,6 +33,7 @@ class Demo:
     http_port: int
     store_port: int
     metrics_port: int
+    dns_port: int
 
     @property
     def said(self) -> str:
@@ -67,7 +68,7 @@ class Demo:
         """Return where something still accepts connections."""
         found = []
         for address in ADDRESSES:
-            for port in (self.http_port, self.store_port, self.metrics_port):
+            for port in (self.http_port, self.store_port, self.metrics_port, self.dns_port):
                 with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=1):
                     found.append((address, port))
         return found
@@ -84,10 +85,11 @@ def demo(edgeward, tmp_path) -> Iterator[Callable[..., Demo]]:
     started: list[Demo] = []
 
     def start(*arguments: str | Path, data: Path | None = None) -> Demo:
-        ports = free_port(), free_port(), free_port()
+        ports = free_port(), free_port(), free_port(), free_port()
+        names = ("--http-port", "--store-port", "--metrics-port", "--dns-port")
         folder = data or tmp_path / f"demo{len(started)}"
         out, err = tmp_path / f"out{len(started)}", tmp_path / f"err{len(started)}"
-        options = ["--http-port", ports[0], "--store-port", ports[1], "--metrics-port", ports[2], "--data", folder]
+        options = ["--data", folder, *(each for pair in zip(names, ports, strict=True) for each in pair)]
         with out.open("w") as stdout, err.open("w") as stderr:
             process = subprocess.Popen(
                 [sys.executable, "-m", "edgeward", "demo", *map(str, [*arguments, *options])],

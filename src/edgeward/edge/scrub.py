@@ -20,8 +20,10 @@ from edgeward.errors import CorruptionError, EdgewardError, SchemaError
 
 _LOG = logging.getLogger("edgeward.edge")
 _IDLE = 5.0
-_SLICE = 8 * 1024 * 1024
+_SLICE = 1024 * 1024
 """Bytes that are read between two pauses, at most one blob more."""
+_SHARE = 0.1
+"""Of a core that it takes at most: many small files cost more time than their bytes say."""
 
 
 @dataclass(slots=True)
@@ -84,30 +86,30 @@ class Scrub:
         await self._check_trees()
         digests = await asyncio.to_thread(lambda: list(self._holdings.disk.blobs.digests()))
         self.progress.done, self.progress.total = 0, len(digests)
-        debt, began = 0, time.monotonic()
-        for digest in digests:
-            debt += await self._check_blob(digest)
-            self.progress.done += 1
-            if debt >= _SLICE or self.progress.done == self.progress.total:
-                await asyncio.sleep(max(0.0, debt / self._rate - (time.monotonic() - began)))
-                debt, began = 0, time.monotonic()
-                await self._mend()
+        left = iter(digests)
+        while self.progress.done < len(digests):
+            began = time.monotonic()
+            checked, read, suspects = await to_the_end(
+                lambda: self._holdings.disk.blobs.check_some(left, enough=_SLICE)
+            )
+            busy = time.monotonic() - began
+            for digest in suspects:
+                await self._check_again(digest)
+            self.progress.done += checked
+            await asyncio.sleep(max(read / self._rate, busy / _SHARE) - busy)
+            await self._mend()
         self.progress.rounds += 1
         self.progress.last_round_ended = self._clock()
         return bool(digests)
 
-    async def _check_blob(self, digest: Digest) -> int:
-        """Read one blob and the inodes made of it; returns the bytes read, about."""
+    async def _check_again(self, digest: Digest) -> None:
+        """Judge a blob that did not look sound, unless what was made of it has only gone meanwhile."""
         blobs = self._holdings.disk.blobs
         try:
-            size = blobs.file(digest).stat().st_size
             await asyncio.to_thread(blobs.check, digest)
-        except (CorruptionError, OSError) as error:
-            if not blobs.has(digest):
-                return 0  # it was swept or purged since the round began
-            await self._judge(digest, str(error))
-            return 0
-        return size
+        except CorruptionError as error:
+            if blobs.has(digest):  # else it was swept or purged since the round began
+                await self._judge(digest, str(error))
 
     async def _judge(self, digest: Digest, sentence: str) -> None:
         """Have a rotten blob mended if something needs it, else take it away."""
