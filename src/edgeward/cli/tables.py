@@ -1,6 +1,9 @@
 """How values look: pure functions from a value to what the terminal shows. Every table fits 100 columns."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -9,20 +12,22 @@ from edgeward.cli.figures import count, moment, seconds, short, size, span
 from edgeward.cli.fleets_file import Fleet, FleetChoice
 from edgeward.cli.grid import Grid
 from edgeward.cli.views import visible
-from edgeward.publish.values import (
-    Bystander,
-    Changes,
-    EdgeLine,
-    EdgeTimes,
-    FleetStatus,
-    MoveResult,
-    PurgeResult,
-    PushResult,
-    SiteLine,
-    SiteReleases,
-    VerifyReport,
-)
-from edgeward.store.events import Event
+
+if TYPE_CHECKING:
+    from edgeward.publish.values import (
+        Bystander,
+        Changes,
+        EdgeLine,
+        EdgeTimes,
+        FleetStatus,
+        MoveResult,
+        PurgeResult,
+        PushResult,
+        SiteLine,
+        SiteReleases,
+        VerifyReport,
+    )
+    from edgeward.store.events import Event
 
 MOST_COLUMNS = 4
 """A table has a column for each edge up to so many edges."""

@@ -1,6 +1,9 @@
 """How the values of `edgeward dns` look. Every table fits 100 columns."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -8,8 +11,10 @@ from rich.text import Text
 from edgeward.cli.grid import Grid
 from edgeward.cli.tables import BAD, FAINT, GOOD
 from edgeward.cli.views import visible
-from edgeward.publish.name_check import CheckReport
-from edgeward.publish.name_service import Explanation, Overview
+
+if TYPE_CHECKING:
+    from edgeward.publish.name_check import CheckReport
+    from edgeward.publish.name_service import Explanation, Overview
 
 _MOST_NAMES = 20
 
