@@ -153,8 +153,8 @@ async def test_a_push_that_began_before_a_purge_brings_nothing_back(store, edge,
     monkeypatch.setattr(push_module, "upload", upload)
     real_missing = push_module.find_missing
 
-    async def find_missing(store, build):
-        found = await real_missing(store, build)
+    async def find_missing(store, build, stored=()):
+        found = await real_missing(store, build, stored)
         sizes = {variant.digest: variant.size for variant in build.manifest.blobs()}
         return type(found)({**found.sizes, LEAKED: sizes[LEAKED]})
 
@@ -249,9 +249,9 @@ async def test_a_push_asks_once_what_the_store_lacks_where_nothing_was_erased(
     asked = []
     real = push_module.find_missing
 
-    async def find_missing(store, build):
+    async def find_missing(store, build, stored=()):
         asked.append(build)
-        return await real(store, build)
+        return await real(store, build, stored)
 
     monkeypatch.setattr(push_module, "find_missing", find_missing)
     assert (await push(options(folder), store, places=places)).outcome == "released"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from json.encoder import encode_basestring
 from typing import Literal
 
 from edgeward.core.codec import Json, canonical_bytes, parse_object
@@ -112,7 +113,13 @@ class Manifest:
     @cached_property
     def _canonical(self) -> bytes:
         """The bytes: those that were parsed, as they were, or made from the value when they are first wanted."""
-        return canonical_bytes(_manifest_json(self))
+        # "entries" comes first of the keys. Written here, since `json` takes ten times as long for as many objects.
+        entries = ",".join(map(_entry_text, self.entries))
+        try:
+            return f'{{"entries":{{{entries}}},'.encode() + canonical_bytes(_rest_json(self))[1:]
+        except UnicodeEncodeError as error:
+            msg = f"a manifest of site {self.settings.name!r} cannot be written: {error}"
+            raise SchemaError(msg, site=self.settings.name) from error
 
     @cached_property
     def release(self) -> Digest:
@@ -123,6 +130,10 @@ class Manifest:
         """Yield every variant of every entry (a digest may come several times)."""
         for entry in self.entries:
             yield from entry.variants
+
+    def digests(self) -> frozenset[Digest]:
+        """Return the digests of all blobs."""
+        return frozenset([variant.digest for entry in self.entries for variant in entry.variants])
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes."""
@@ -186,18 +197,22 @@ def unpack_manifest(data: bytes, expected: Digest, like: Manifest | None = None)
     return parse_manifest(raw, like)
 
 
-def _manifest_json(manifest: Manifest) -> Json:
+def _entry_text(entry: Entry) -> str:
+    """Return the member of an entry in "entries", as `codec.canonical_bytes` would write it."""
+    variants = ",".join([f'"{one.coding}":["{one.digest}",{one.size}]' for one in sorted(entry.variants, key=_coding)])
+    media_type = f'{{"modified":{entry.modified},"type":{encode_basestring(entry.media_type)}'
+    return f'{encode_basestring(entry.path)}:{media_type},"variants":{{{variants}}}}}'
+
+
+def _coding(variant: Variant) -> str:
+    return variant.coding
+
+
+def _rest_json(manifest: Manifest) -> Json:
+    """Return all of a manifest but its entries."""
     return {
         "schema": list(SCHEMA),
         "site": manifest.settings.to_json(),
-        "entries": {
-            entry.path: {
-                "type": entry.media_type,
-                "modified": entry.modified,
-                "variants": {variant.coding: [variant.digest, variant.size] for variant in entry.variants},
-            }
-            for entry in manifest.entries
-        },
         "redirects": [
             {
                 "line": rule.line,

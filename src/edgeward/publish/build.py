@@ -6,7 +6,7 @@ gives each entry its time.
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,14 +64,22 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A manifest with the origins of its blobs. compressed: contents that were not taken over from the
-    release before.
+    """A manifest, whose entries are in the order of the scan's files. compressed: contents that were not taken over
+    from the release before.
     """
 
     draft: Draft
     manifest: Manifest
-    origins: Mapping[Digest, Origin]
     compressed: int
+
+    def origins(self, digests: Collection[Digest]) -> Mapping[Digest, Origin]:
+        """Return the origins of those of the digests that are blobs of the manifest."""
+        found: dict[Digest, Origin] = {}
+        for file, entry in zip(self.draft.scan.files, self.manifest.entries, strict=True):
+            for variant in entry.variants:
+                if variant.digest in digests:
+                    found.setdefault(variant.digest, Origin(file, variant))
+        return found
 
 
 def draft(
@@ -175,7 +183,6 @@ def build(
         raise refusal(draft.scan.folder, list(error.problems)) from error
     before = previous.by_path if previous else {}
     entries = []
-    origins: dict[Digest, Origin] = {}
     for file in draft.scan.files:
         entry = None if file.digest in made else _unchanged(file, before.get(file.path))
         if entry is None:
@@ -185,10 +192,8 @@ def build(
                 others = made[file.digest] if file.digest in made else known[file.digest]
             entry = _entry(file, (identity, *others), before.get(file.path), now)
         entries.append(entry)
-        for variant in entry.variants:
-            origins.setdefault(variant.digest, Origin(file, variant))
     manifest = Manifest(draft.settings, tuple(entries), draft.redirects, draft.headers)
-    return Build(draft, manifest, origins, len(missing))
+    return Build(draft, manifest, len(missing))
 
 
 def _unchanged(file: ScannedFile, before: Entry | None) -> Entry | None:

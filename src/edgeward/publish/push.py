@@ -29,6 +29,7 @@ from edgeward.publish.progress import Advanced, Finished, Noticed, Phase, Progre
 from edgeward.publish.promote import Promotion, after_the_move, follow, make_live
 from edgeward.publish.releases import Live, live_manifest, read_live
 from edgeward.publish.roll_call import RollCall, call_roll
+from edgeward.publish.stored import Stored
 from edgeward.publish.takedowns import Orders, allow_again, erase_purged, purged_files, read_orders, youngest
 from edgeward.publish.traces import traces
 from edgeward.publish.upload import Missing, compress_again, find_missing, lost_variants, upload
@@ -53,7 +54,7 @@ class _Push:
     began: float = field(default_factory=time.monotonic)
     timings: dict[str, float] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
-    taken_out: int = 0
+    taken_out: str = ""
     """What `Blobs.taken_out` said before the store was asked what it lacks."""
     uploaded: set[Digest] = field(default_factory=set)
 
@@ -64,6 +65,10 @@ class _Push:
     @property
     def variants(self) -> VariantCache:
         return VariantCache.below(self.places.cache)
+
+    @property
+    def stored(self) -> Stored:
+        return Stored.below(self.places.cache, self.site)
 
     def finished(self, phase: Phase, began: float, note: str) -> None:
         self.timings[phase] = time.monotonic() - began
@@ -126,11 +131,13 @@ async def push(
         async with _without_purged_bytes(run, ready):
             await _upload(run, ready)
             if release == ready.before.live.release:
+                run.stored.write(release, run.taken_out)
                 return _result(run, ready, "unchanged", "", None)
             packed = await run.in_thread(lambda: pack_manifest(ready.build.manifest))
             record = _record(run, ready, signer, message, packed)
             moving = await _release(run, ready, record, packed, roll, held=held)
         moved = await _follow(run, ready, moving, roll)
+        run.stored.write(release, run.taken_out)
         run.variants.prune()
         return _result(run, ready, "released", message, moved)
 
@@ -201,6 +208,10 @@ async def _build(run: _Push, found: Draft, before: _Before) -> tuple[Build, Miss
             loop.call_soon_threadsafe(run.progress, Started("compress", size, "bytes"))
 
     distrust: frozenset[Digest] = frozenset()
+    run.taken_out = await run.store.blobs.taken_out()
+    stored: frozenset[Digest] = frozenset()
+    if (live := before.manifest) and not run.options.dry_run and run.stored.take(live.release, run.taken_out):
+        stored = live.digests()
     while True:
 
         def make(distrust: frozenset[Digest] = distrust) -> Build:
@@ -217,8 +228,7 @@ async def _build(run: _Push, found: Draft, before: _Before) -> tuple[Build, Miss
             )
 
         built = await run.in_thread(make)
-        run.taken_out = await run.store.blobs.taken_out()
-        missing = await find_missing(run.store, built)
+        missing = await find_missing(run.store, built, stored)
         lost = lost_variants(built, missing, run.variants)
         if not lost or lost <= distrust:
             break
@@ -285,14 +295,14 @@ async def _follow(run: _Push, ready: _Ready, moving: _Moving, roll: RollCall) ->
     began = time.monotonic()
     if run.options.allow_purged:
         with after_the_move(moving.promotion):
-            await allow_again(run.store, moving.orders, frozenset(ready.build.origins))
+            await allow_again(run.store, moving.orders, ready.build.manifest.digests())
     moved = await follow(moving.promotion, roll, run.progress, moving.staged)
     run.timings["activate"] = time.monotonic() - began
     return moved
 
 
 def _youngest_allowed(ready: _Ready, run: _Push) -> int:
-    return youngest(ready.before.orders, frozenset(ready.build.origins)) + 1 if run.options.allow_purged else 0
+    return youngest(ready.before.orders, ready.build.manifest.digests()) + 1 if run.options.allow_purged else 0
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """Bring the blobs of a release into the store: only those that are missing, read from where they are on disk."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from edgeward.core.digest import Digest
@@ -25,9 +25,9 @@ class Missing:
         return sum(self.sizes.values())
 
 
-async def find_missing(store: Store, build: Build) -> Missing:
-    """Ask the store which blobs of the release it lacks. Raises StoreError."""
-    sizes = {variant.digest: variant.size for variant in build.manifest.blobs()}
+async def find_missing(store: Store, build: Build, stored: Collection[Digest] = ()) -> Missing:
+    """Ask the store which blobs of the release it lacks. stored: known to be there already. Raises StoreError."""
+    sizes = {variant.digest: variant.size for variant in build.manifest.blobs() if variant.digest not in stored}
     present = await store.blobs.present(sizes)
     return Missing({digest: size for digest, size in sizes.items() if digest not in present})
 
@@ -40,8 +40,7 @@ def lost_variants(build: Build, missing: Missing, cache: VariantCache) -> frozen
     blobs.
     """
     lost: set[Digest] = set()
-    for digest in missing.sizes:
-        origin = build.origins[digest]
+    for origin in build.origins(missing.sizes).values():
         if origin.variant.coding != "identity" and not cache.holds(origin.file.digest, origin.variant):
             lost.add(origin.file.digest)
     return frozenset(lost)
@@ -52,7 +51,7 @@ def compress_again(build: Build, missing: Missing, cache: VariantCache, *, jobs:
 
     Raises InputError if a file is no longer what was scanned, DiskError.
     """
-    files = {origin.file.digest: origin.file for origin in map(build.origins.__getitem__, missing.sizes)}
+    files = {origin.file.digest: origin.file for origin in build.origins(missing.sizes).values()}
     compress_all([files[digest] for digest in lost_variants(build, missing, cache)], cache, jobs=jobs)
     return not lost_variants(build, missing, cache)
 
@@ -70,15 +69,17 @@ async def upload(store: Store, build: Build, missing: Missing, cache: VariantCac
     try:
         await store.blobs.put(_sources(build, missing, cache), on_progress)
     except CorruptionError as error:
-        origin = build.origins.get(Digest(str(error.facts.get("digest"))))
+        digest = Digest(str(error.facts.get("digest")))
+        origin = build.origins({digest}).get(digest)
         if origin is None:
             raise
         raise refusal(build.draft.scan.folder, [changed_problem(origin.file.path)]) from error
 
 
 def _sources(build: Build, missing: Missing, cache: VariantCache) -> Iterator[BlobSource]:
+    origins = build.origins(missing.sizes)
     for digest, size in missing.sizes.items():
-        origin = build.origins[digest]
+        origin = origins[digest]
         coding = origin.variant.coding
         path = origin.file.source if coding == "identity" else cache.path(origin.file.digest, coding)
         yield BlobSource(digest, size, path)

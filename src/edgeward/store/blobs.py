@@ -101,12 +101,13 @@ class Blobs:
             sequence = stored.sequence + 1
             await self._jetstream.erase(BLOBS, stored.sequence, what=what, deadline=patience)
 
-    async def taken_out(self, *, patience: float = PATIENCE) -> int:
-        """Return how many chunks were ever taken out of the store: while it is the same, nothing has gone."""
-        state = (await self._jetstream.info(BLOBS, what="ask what was taken out of the store", deadline=patience))[
-            "state"
-        ]
-        return int(state["last_seq"]) - int(state["messages"])
+    async def taken_out(self, *, patience: float = PATIENCE) -> str:
+        """Return which store this is and how many chunks were ever taken out of it: nothing has gone while it is the
+        same.
+        """
+        answer = await self._jetstream.info(BLOBS, what="ask what was taken out of the store", deadline=patience)
+        state = answer["state"]
+        return f"{answer['created']} {int(state['last_seq']) - int(state['messages'])}"
 
     async def digests(self, *, patience: float = PATIENCE) -> Mapping[Digest, StoredBlob]:
         """Return every blob of which at least one chunk is stored, with its age and bytes."""
