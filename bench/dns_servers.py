@@ -59,6 +59,14 @@ class Running:
         (address,) = [str(rdata) for rrset in answer.answer for rdata in rrset]
         return address
 
+    def cookie(self, client: bytes) -> bytes:
+        """Return a client's cookie together with the one that the server gives it (RFC 7873)."""
+        option = dns.edns.GenericOption(dns.edns.OptionType.COOKIE, client)
+        asked = dns.message.make_query(f"{NAMES[0]}.{ZONE}", "A", use_edns=0, options=[option])
+        answer = dns.query.udp(asked, ADDRESS, port=self.port, timeout=2)
+        (cookie,) = [each.to_wire() for each in answer.options if each.otype == dns.edns.OptionType.COOKIE]
+        return bytes(cookie)
+
     def cpu_seconds(self) -> float:
         """Return the time on a core, user and system, that it has had so far (proc_pid_schedstat)."""
         tasks = Path(f"/proc/{self.pid}/task").iterdir()
@@ -75,6 +83,8 @@ class Data:
             IPv4Network((number << 8, 24)): chance.choice(list(EDGES))
             for number in sorted(chance.sample(range(1 << 16, 224 << 16), NETWORKS))
         }
+        # Questions without a client subnet come from there, and are to have an answer.
+        self.networks[IPv4Network("127.0.0.0/24")] = "FRA"
 
     def write_database(self) -> Path:
         """Write a country database, as PowerDNS and Knot read it: the country of each network is that of its edge."""
@@ -98,7 +108,7 @@ def ours(data: Data) -> Iterator[Running]:
         default=tuple(EDGES),
     )
     apex = {
-        int(dns.rdatatype.from_text(kind)): RRset(86_400, (dns.rdata.from_text("IN", kind, text).to_wire(),))
+        int(dns.rdatatype.from_text(kind)): RRset(86_400, (dns.rdata.from_text("IN", kind, text).to_digestable(),))
         for kind, text in _RECORDS.items()
     }
     view = View((Zone(ZONE, {ZONE: apex}, {f"{name}.{ZONE}": name for name in NAMES}),), server="fra")
@@ -144,11 +154,12 @@ def gdnsd(data: Data) -> Iterator[Running]:
         (folder / each).mkdir()
     (folder / "geoip" / "nets").write_text("".join(f"{net} => {edge}\n" for net, edge in data.networks.items()))
     addresses = " ".join(f"{edge} => {address}" for edge, address in EDGES.items())
+    resource = f"www => {{ map => world service_types => up dcmap => {{ {addresses} }} }}"
     (folder / "config").write_text(
         f"options => {{ listen => [ {ADDRESS}:5302 ] run_dir => {folder}/run state_dir => {folder}/state\n"
         f"  udp_threads => 1 tcp_threads => 1 cookie_key_file => {folder}/key }}\nservice_types => {{ }}\n"
-        f"plugins => {{ geoip => {{ maps => {{ world => {{ datacenters => [ {' '.join(f'{each},' for each in EDGES)[:-1]} ]\n"
-        f"  nets => nets }} }} resources => {{ www => {{ map => world service_types => up dcmap => {{ {addresses} }} }} }} }} }}\n"
+        f"plugins => {{ geoip => {{ maps => {{ world => {{ datacenters => [ {', '.join(EDGES)} ]\n"
+        f"  nets => nets }} }} resources => {{ {resource} }} }} }}\n"
     )
     (folder / "key").write_bytes(bytes(range(32)))
     names = "".join(f"{name} 30 DYNA geoip!www\n" for name in NAMES)
@@ -169,7 +180,8 @@ def knot(data: Data) -> Iterator[Running]:
         f"$ORIGIN {ZONE}.\n@ 86400 SOA {_RECORDS['SOA']}\n@ 86400 NS {_RECORDS['NS']}\nns A 192.0.2.53\n{names}"
     )
     (folder / "knot.conf").write_text(
-        f'server:\n  listen: "{ADDRESS}@5303"\n  rundir: "{folder}"\n  udp-workers: 1\n  tcp-workers: 1\n  edns-client-subnet: on\n'
+        f'server:\n  listen: "{ADDRESS}@5303"\n  rundir: "{folder}"\n  udp-workers: 1\n  tcp-workers: 1\n'
+        "  edns-client-subnet: on\n"
         f'database:\n  storage: "{folder}"\n'
         f'mod-geoip:\n  - id: world\n    config-file: "{folder}/geo.yml"\n    mode: geodb\n    ttl: 30\n'
         f'    geodb-file: "{data.folder}/country.mmdb"\n    geodb-key: country/iso_code\n'
