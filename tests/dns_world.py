@@ -12,6 +12,8 @@ from edgeward.dns.responder import Responder
 from edgeward.dns.zone import RRset, Zone
 
 SECRET = bytes(range(16))
+NOW = 1_790_000_000
+"""Seconds since the epoch, wherever a responder is not given a clock."""
 FRANKFURT, VIRGINIA, SYDNEY = "203.0.113.1", "203.0.113.2", "203.0.113.3"
 GERMAN, AUSTRALIAN, AMERICAN = "194.25.0.0/24", "139.130.4.0/24", "8.8.8.0/24"
 CLIENTS = {"fra": "194.25.0.7", "syd": "139.130.4.5", "iad": "8.8.8.8"}
