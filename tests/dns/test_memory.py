@@ -131,6 +131,18 @@ def test_networks_that_are_steered_alike_share_an_answer(counting) -> None:
         assert texts(answer) == [SYDNEY]
 
 
+def test_an_address_with_the_bytes_of_a_subnet_says_nothing_of_it(counting, table) -> None:
+    """Whoever forges an address that looks like an option does not move the network that this option names."""
+    option = dns.edns.ECSOption("2001:db8:a::", 64)
+    forged = b"\0\x08\0\x0c" + option.to_wire()
+    assert len(forged) == 16
+    plain = query("www.example.test")
+    asked = query("www.example.test", use_edns=0, options=[option])
+    for _ in range(2):
+        assert texts(dns.message.from_wire(counting.respond(plain.to_wire(), forged))) == [FRANKFURT]
+        assert texts(dns.message.from_wire(counting.respond(asked.to_wire(), SOURCES[3]))) == [SYDNEY]
+
+
 def test_a_cookie_is_good_for_its_own_address_alone(counting) -> None:
     """A cookie that is remembered as good for one address is answered with another one at every other address."""
     for _ in range(2):
@@ -171,7 +183,7 @@ def test_a_new_table_moves_networks_that_were_remembered(counting, table) -> Non
 
 def test_a_full_memory_forgets_and_goes_on(counting, monkeypatch) -> None:
     """However many questions there are of however many kinds, only so many are kept, and all are answered right."""
-    for each in ("MOST_ANSWERS", "MOST_NETWORKS", "MOST_COOKIES", "MOST_LAYOUTS"):
+    for each in ("MOST_ANSWERS", "MOST_NETWORKS", "MOST_COOKIES"):
         monkeypatch.setattr(memory, each, 3)
     source = random.Random(7)
     for _ in range(2000):
@@ -183,4 +195,5 @@ def test_a_full_memory_forgets_and_goes_on(counting, monkeypatch) -> None:
         assert composed is not None
         assert answer == composed[0]
     kept = counting._memory
-    assert all(len(each) <= 3 for each in (kept._answers, kept._layouts, kept._subnets, kept._sources, kept._cookies))
+    assert all(len(each) <= 3 for each in (kept._forms, kept._subnets, kept._sources, kept._cookies))
+    assert sum(len(form.starts) for form in kept._forms.values()) <= 3

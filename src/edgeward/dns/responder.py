@@ -68,17 +68,17 @@ class Responder:
         self._clock = clock
         self._steady = steady
         self._bodies = Bodies(view, table)
-        self._memory = Memory(secret, clock)
+        self._memory = Memory(secret, clock, self._bodies.match)
         self.counts: dict[int, int] = {}
         """Answers by code."""
 
     def replace(self, *, view: View | None = None, table: SteeringTable | None = None) -> None:
         """Answer from something else from now on; what is not given stays."""
-        networks = table is not None and table is not self._table
+        same = table is None or table is self._table
         self._table = table or self._table
         self._view = view or self._view
         self._bodies = Bodies(self._view, self._table)
-        self._memory.forget(networks=networks)
+        self._memory.forget(None if same else self._bodies.match)
 
     def respond(self, data: bytes, source: bytes, *, tcp: bool = False) -> bytes | None:
         """Return the answer to a message from the address `source` (4 or 16 bytes); None: there is to be none."""
@@ -88,7 +88,10 @@ class Responder:
             if found is None:
                 return None
         answer, rcode, sure = found
-        self.counts[rcode] = self.counts.get(rcode, 0) + 1
+        try:
+            self.counts[rcode] += 1
+        except KeyError:
+            self.counts[rcode] = 1
         if tcp or sure or self._limiter is None:
             return answer
         verdict = self._limiter.judge(source, rcode, self._steady())
@@ -116,16 +119,18 @@ class Responder:
                 options += nsid_option(self._view.server.encode())
         if query.klass != IN or query.type in {AXFR, IXFR}:
             body = Body(REFUSED, authoritative=False) if query.klass == IN else self._other_class(query)
-            match, steered = None, False
+            order, usual = None, False
         else:
             subnet = edns.subnet if edns else None
-            match = self._bodies.match(subnet.padded if subnet and subnet.source else source)
+            told = subnet if subnet and subnet.source else None
+            match = self._bodies.match(told.padded if told else source)
             body, steered = self._bodies.find(query.name, query.type, match[0])
+            order, usual = match[0] if steered else None, not tcp and told is subnet
             if subnet is not None:
-                options += subnet_option(subnet, match[1] if steered and subnet.source else 0)
+                options += subnet_option(subnet, match[1] if steered and told else 0)
         answer = _assemble(query, body, options, limit=_limit(edns, tcp=tcp))
-        if match is not None and not tcp:
-            self._memory.learn(data, query, source, match, answer, steered=steered)
+        if usual:
+            self._memory.learn(data, 12 + len(query.question), order, answer)
         return answer, body.rcode, known
 
     def _refusal(self, data: bytes, error: Refused) -> bytes:

@@ -201,7 +201,7 @@ def _edns(payload: int, ttl: int, options: bytes, question: bytes) -> Edns:
         if len(value) < length:
             raise Refused(FORMERR, question, edns=plain)
         if code == SUBNET:
-            subnet = _subnet(value)
+            subnet = parse_subnet(value)
             if subnet is None:
                 raise Refused(FORMERR, question, edns=plain)
         elif code == COOKIE and cookie is None:
@@ -213,7 +213,7 @@ def _edns(payload: int, ttl: int, options: bytes, question: bytes) -> Edns:
     return Edns(payload, version, plain.dnssec_ok, subnet, cookie, nsid)
 
 
-def _subnet(value: bytes) -> Subnet | None:
+def parse_subnet(value: bytes) -> Subnet | None:
     """Parse a client subnet; None if it is malformed (RFC 7871 section 6: bits behind the prefix must be 0)."""
     if len(value) < 4:
         return None
