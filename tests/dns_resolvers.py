@@ -122,12 +122,8 @@ def _free_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def resolving(
-    name: str, configure: Configure, stubs: Stubs, folder: Path, *, known: str
-) -> AsyncIterator[Resolver]:
-    """Run a resolver until the block ends. known: a name in one of the zones that answers when it is ready."""
-    address, port = "127.0.0.1", _free_port()
-    command = configure(address, port, stubs, folder)
+async def running(command: Sequence[str], resolver: Resolver, folder: Path, *, known: str) -> AsyncIterator[Resolver]:
+    """Run a program until the block ends, which begins when it answers. known: a name that has an address there."""
     path = shutil.which(command[0], path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     if path is None:
         pytest.skip(f"{command[0]} is not installed (make test as root installs it on Debian)")
@@ -135,17 +131,17 @@ async def resolving(
         process = await asyncio.create_subprocess_exec(
             path, *command[1:], stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder
         )
-    resolver = Resolver(name, address, port)
 
     async def ready() -> bool:
         said = (folder / "output.txt").read_text(errors="replace")[-2000:]
         if process.returncode is not None:
-            pytest.fail(f"{name} has ended with {process.returncode}: {said}")
+            pytest.fail(f"{resolver.name} has ended with {process.returncode}: {said}")
         answer = await resolver.ask(known, seconds=0.1)  # before it listens nothing says that it does not
         return answer.rcode() == dns.rcode.NOERROR
 
+    what, ignoring = f"an answer of {resolver.name}", (OSError, dns.exception.DNSException)
     try:
-        await eventually(ready, within=20, what=f"an answer of {name}", ignoring=(OSError, dns.exception.DNSException))
+        await eventually(ready, within=20, what=what, ignoring=ignoring)
         yield resolver
     finally:
         if process.returncode is None:
@@ -156,3 +152,14 @@ async def resolving(
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def resolving(
+    name: str, configure: Configure, stubs: Stubs, folder: Path, *, known: str
+) -> AsyncIterator[Resolver]:
+    """Run a resolver until the block ends. known: a name in one of the zones that answers when it is ready."""
+    address, port = "127.0.0.1", _free_port()
+    command = configure(address, port, stubs, folder)
+    async with running(command, Resolver(name, address, port), folder, known=known) as resolver:
+        yield resolver

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Have the programs that the tests ask our name server with: dig and delv, kdig, drill, and three resolvers.
+# Have the programs that the tests ask our name server with: dig and delv, kdig, drill, three resolvers; and Knot, as a
+# parent's name server.
 #
 # The resolvers' own servers are not left running; the tests start their own. Where something cannot be had this says so in
 # one line and succeeds: the tests that need it are skipped with that reason.
@@ -14,6 +15,7 @@ command -v drill >/dev/null || missing+=(ldnsutils)
 command -v named >/dev/null || { missing+=(bind9) units+=(--unit named.service --unit named-resolvconf.service); }
 command -v unbound >/dev/null || { missing+=(unbound) units+=(--unit unbound.service --unit unbound-resolvconf.service); }
 command -v kresd >/dev/null || { missing+=(knot-resolver) units+=(--unit kresd.target --unit kres-cache-gc.service); }
+command -v knotd >/dev/null || { missing+=(knot) units+=(--unit knot.service); }
 if [ ${#missing[@]} = 0 ]; then
     exit 0
 fi
