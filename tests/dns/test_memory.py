@@ -86,7 +86,7 @@ def long_lived(table) -> Responder:
     return Responder(View(zones(), server="fra"), table, secret=SECRET, clock=lambda: NOW)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=500)
 @given(asked=questions())
 def test_a_remembered_answer_is_the_one_that_is_put_together_anew(asked, long_lived) -> None:
     """For the first question of its kind, the second, and any that is nearly like one before."""
@@ -186,7 +186,7 @@ def test_a_full_memory_forgets_and_goes_on(counting, monkeypatch) -> None:
     for each in ("MOST_ANSWERS", "MOST_NETWORKS", "MOST_COOKIES"):
         monkeypatch.setattr(memory, each, 3)
     source = random.Random(7)
-    for _ in range(2000):
+    for _ in range(500):
         options = source.choice(USUAL)
         asked = query(source.choice(NAMES[:8]), use_edns=0, payload=source.choice((512, 1232, 4096)), options=options)
         data, client = asked.to_wire(), source.choice(SOURCES)
