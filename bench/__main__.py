@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("http", "compress", "push", "memory", "store", "steering")
+NAMES = ("http", "compress", "push", "memory", "store", "steering", "dns")
 """Each is a module of this package with a function `main() -> None` that prints its table."""
 
 

@@ -8,7 +8,6 @@ that whatever else the machine does meets all of them; the figures are medians, 
 import asyncio
 import shutil
 import statistics
-import subprocess
 import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.http_servers import Material, Running, caddy, check, hand_written, load, ours, traefik
-from edgeward.errors import EngineMissing
+from bench.processes import install
 
 ADDRESS = "127.55.0.9"
 ROUNDS = 7
@@ -45,10 +44,7 @@ def main() -> None:
 def install_wrk() -> None:
     """Install wrk where it is absent. Raises EngineMissing if it cannot be had."""
     if shutil.which("wrk") is None:
-        command = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", "wrk"]
-        subprocess.run(command, capture_output=True, check=False, timeout=600)
-    if shutil.which("wrk") is None:
-        raise EngineMissing("wrk is not installed", hint="apt-get install wrk")
+        install("wrk")
 
 
 async def _compare(material: Material) -> None:

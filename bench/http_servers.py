@@ -5,7 +5,6 @@ import gzip
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import brotli
 
+from bench.processes import LOAD_CORE, OUTPUT, SERVER_CORE, pinned
 from edgeward.core.digest import Digest, digest_of
 from edgeward.core.media_types import is_compressible, media_type
 from edgeward.core.release import Coding, Entry, Manifest, Variant
@@ -28,7 +28,6 @@ from edgeward.serve.nginx.settings import CONFIG, PID, NginxSettings
 from edgeward.serve.tree import stage
 
 HOST = "bench.test"
-SERVER_CORE, LOAD_CORE = 0, 1
 TEXT = "the edge next to the reader holds all of the site and answers from its own disk"
 _RATE = re.compile(r"Requests/sec:\s+([0-9.]+)")
 _BAD = re.compile(r"Non-2xx or 3xx responses: ([0-9]+)|Socket errors: (.*)")
@@ -202,19 +201,9 @@ def peer(name: str) -> str:
 @contextlib.contextmanager
 def started(name: str, command: list[str], url: str, folder: Path) -> Iterator[Running]:
     """Run a program on the server's core until the block ends; wait until it answers."""
-    with (folder / "output.txt").open("wb") as output:
-        pin = ["taskset", "--cpu-list", str(SERVER_CORE)]
-        environment = {**os.environ, "HOME": str(folder), "GOMAXPROCS": "1"}
-        process = subprocess.Popen(
-            [*pin, *command], stdout=output, stderr=output, cwd=folder, env=environment, start_new_session=True
-        )
-        try:
-            _answers(url, process, folder)
-            yield Running(name, url)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            process.wait(15)
+    with pinned(command, folder) as process:
+        _answers(url, process, folder)
+        yield Running(name, url)
 
 
 def _answers(url: str, process: subprocess.Popen[bytes], folder: Path) -> None:
@@ -229,7 +218,7 @@ def _answers(url: str, process: subprocess.Popen[bytes], folder: Path) -> None:
         if done.stdout == "200":
             return
         time.sleep(0.1)
-    raise RuntimeError(f"{url} does not answer: {(folder / 'output.txt').read_text(errors='replace')[-500:]}")
+    raise RuntimeError(f"{url} does not answer: {(folder / OUTPUT).read_text(errors='replace')[-500:]}")
 
 
 def check(running: Running, target: str, wanted: bytes) -> None:

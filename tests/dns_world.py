@@ -12,6 +12,8 @@ from edgeward.dns.responder import Responder
 from edgeward.dns.zone import RRset, Zone
 
 SECRET = bytes(range(16))
+NOW = 1_790_000_000
+"""Seconds since the epoch, wherever a responder is not given a clock."""
 FRANKFURT, VIRGINIA, SYDNEY = "203.0.113.1", "203.0.113.2", "203.0.113.3"
 GERMAN, AUSTRALIAN, AMERICAN = "194.25.0.0/24", "139.130.4.0/24", "8.8.8.0/24"
 CLIENTS = {"fra": "194.25.0.7", "syd": "139.130.4.5", "iad": "8.8.8.8"}
@@ -50,15 +52,17 @@ large.example.test 300 TXT "{large}"
 STEERED = {"example.test": "www", "www.example.test": "www"}
 
 
-def zones() -> tuple[Zone, ...]:
-    """Both zones, from the text above."""
-    made: dict[str, dict[str, dict[int, list[tuple[int, bytes]]]]] = {"fleet.test": {}, "example.test": {}}
+def zones(records: str = RECORDS) -> tuple[Zone, ...]:
+    """The zones of a text like the one above: each begins with a SOA record."""
     large = '" "'.join("x" * 250 for _ in range(8))
-    for line in RECORDS.replace("{large}", large).strip().splitlines():
-        owner, ttl, kind, text = line.split(" ", 3)
-        rdata = dns.rdata.from_text("IN", kind, text).to_wire()
-        origin = "fleet.test" if owner.endswith("fleet.test") else "example.test"
+    rows = [line.split(" ", 3) for line in records.replace("{large}", large).strip().splitlines()]
+    made: dict[str, dict[str, dict[int, list[tuple[int, bytes]]]]] = {}
+    for owner, ttl, kind, text in rows:
+        if kind == "SOA":
+            made[owner] = {}
+        origin = next(each for each in reversed(made) if owner == each or owner.endswith(f".{each}"))
         by_type = made[origin].setdefault(owner, {})
+        rdata = dns.rdata.from_text("IN", kind, text).to_wire()
         by_type.setdefault(int(dns.rdatatype.from_text(kind)), []).append((int(ttl), rdata))
     return tuple(
         Zone(

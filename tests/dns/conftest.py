@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from dns_world import AMERICAN, AUSTRALIAN, GERMAN, SECRET, edges, zones
+from dns_world import AMERICAN, AUSTRALIAN, GERMAN, NOW, SECRET, edges, zones
 from edgeward.core.geography import Place
 from edgeward.core.steering import build
 from edgeward.core.steering_table import SteeringTable
@@ -40,13 +40,13 @@ def view() -> View:
 @pytest.fixture
 def responder(view: View, table: SteeringTable) -> Responder:
     """A responder of these zones and that table, without a limit."""
-    return Responder(view, table, secret=SECRET)
+    return Responder(view, table, secret=SECRET, clock=lambda: NOW)
 
 
 @pytest.fixture(scope="session")
 def fuzz_responder(table: SteeringTable) -> Responder:
     """One for all examples of a property."""
-    return Responder(View(zones(), server="fra", version="edgeward 1.2.3"), table, secret=SECRET)
+    return Responder(View(zones(), server="fra", version="edgeward 1.2.3"), table, secret=SECRET, clock=lambda: NOW)
 
 
 Run = Callable[..., Awaitable[str]]

@@ -30,6 +30,9 @@ NAMES = [
 TYPES = ["A", "AAAA", "NS", "SOA", "TXT", "ANY", "CNAME", "DS", "MX", "TYPE65", "AXFR"]
 
 
+SOURCE = b"\x8b\x82\x04\x05"
+
+
 def seed_message(source: random.Random) -> bytes:
     """A good question of any kind."""
     options: list[dns.edns.Option] = []
@@ -68,9 +71,11 @@ def mutated(source: random.Random) -> bytes:
 
 
 def check(responder: Responder, data: bytes) -> None:
-    """One message: an answer that can be read, to that question, or none."""
+    """One message: an answer that can be read, to that question, or none; the same from memory."""
     for tcp in (False, True):
-        raw = responder.respond(data, b"\x8b\x82\x04\x05", tcp=tcp)
+        raw = responder.respond(data, SOURCE, tcp=tcp)
+        composed = responder.compose(data, SOURCE, tcp=tcp)
+        assert raw == (None if composed is None else composed[0]), "what is remembered is what is put together anew"
         if raw is None:
             assert len(data) < 12 or data[2] & 0x80
             continue

@@ -8,6 +8,7 @@ import struct
 from collections.abc import AsyncIterator
 
 import dns.asyncquery
+import dns.edns
 import dns.message
 import dns.rcode
 import pytest
@@ -53,6 +54,29 @@ async def test_dig_gets_the_nearest_edge_for_a_subnet(running: Running, run_tool
     assert out.split() == [FRANKFURT]
     out = await run_tool(*running.dig("www.example.test", "+subnet=0"))
     assert "status: NOERROR" in out
+
+
+async def test_it_answers_over_ipv6(responder: Responder) -> None:
+    """UDP and TCP over ::1, for A and AAAA records, the first time and from memory."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as free:
+        try:
+            free.bind(("::1", 0))
+        except OSError as error:
+            pytest.skip(f"there is no IPv6 here: {error}")
+        port = free.getsockname()[1]
+    udp, tcp = bind(["::1"], port)
+    async with NameServer(responder).serving(udp[0], tcp):
+        asked = dns.message.make_query("www.example.test", "A", use_edns=0)
+        told = dns.message.make_query(
+            "www.example.test", "AAAA", use_edns=0, options=[dns.edns.ECSOption("2001:db8:a::", 48)]
+        )
+        for message, expected in ((asked, FRANKFURT), (told, "2001:db8::3")):
+            for ask in (dns.asyncquery.udp, dns.asyncquery.tcp):
+                for _ in range(2):
+                    answer = await ask(message, "::1", port=port, timeout=5)
+                    assert [str(rdata) for rrset in answer.answer for rdata in rrset] == [expected]
+    for each in (*udp[0], *tcp):
+        each.close()
 
 
 async def test_the_tools_agree(running: Running, run_tool) -> None:

@@ -17,10 +17,15 @@ import pytest
 
 from deploying import ONE, TWO, Deployer
 from edgeward.core.dns_settings import DnsSettings, Record
-from edgeward.errors import InputError, NotFoundError
+from edgeward.dns.responder import Responder
+from edgeward.dns.server import NameServer, bind
+from edgeward.dns.view import View
+from edgeward.errors import InputError, NotFoundError, ServeError
+from edgeward.publish.delegation import check_fleet
 from edgeward.publish.edges import set_drained
-from edgeward.publish.name_check import check_names
+from edgeward.publish.name_check import CheckReport, check_names
 from edgeward.publish.name_service import apply_settings, explain, overview
+from edgeward.store.connection import Store
 from fleet import EdgeProcess, Fleet, prepare_fleet, started
 from waiting import eventually
 
@@ -250,6 +255,19 @@ async def is_refused(server: EdgeProcess, name: str) -> bool:
     return (await ask(server, name)).rcode() == dns.rcode.REFUSED
 
 
+async def seen_from_outside(store: Store, address: str) -> CheckReport:
+    """What a check with all options finds through a resolver that refuses to answer."""
+    try:
+        udp, tcp = bind([address], 53)
+    except ServeError as error:
+        pytest.skip(f"resolvers are asked on port 53, and this user may not listen there: {error}")
+    async with NameServer(Responder(View(()), None, secret=b"")).serving(udp[0], tcp):
+        found = await check_fleet(store, delegation=True, cname=True, resolver=address)
+    for each in (*udp[0], *tcp):
+        each.close()
+    return found
+
+
 async def test_a_check_asks_every_server_for_everything(
     tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
 ) -> None:
@@ -268,6 +286,9 @@ async def test_a_check_asks_every_server_for_everything(
         assert found.problems == ()
         assert found.servers == ("fra", "iad")
         assert found.questions >= 4 * 20, "two servers, UDP and TCP"
+        outside = await seen_from_outside(store, loopback_addresses())
+        assert outside.questions > found.questions
+        assert [problem.partition(":")[0] for problem in outside.problems] == ["fleet.test", "example.test"]
         frozen = workers_of(fleet["iad"])
         for pid in frozen:
             os.kill(pid, signal.SIGSTOP)

@@ -79,13 +79,33 @@ def explain(
 
 
 @group.command(
-    cls=Command, epilog=examples(("edgeward dns check", "before a zone is delegated, and whenever in doubt"))
+    cls=Command,
+    epilog=examples(
+        ("edgeward dns check", "before a zone is delegated, and whenever in doubt"),
+        ("edgeward dns check --delegation --cname", "whether the rest of the world is led here"),
+    ),
 )
-def check(*, fleet: FleetOption = None, as_json: JsonOption = False) -> int:
+def check(
+    *,
+    delegation: Annotated[
+        bool, typer.Option("--delegation", help="Compare NS records and glue at the parent of each zone as well.")
+    ] = False,
+    cname: Annotated[
+        bool, typer.Option("--cname", help="Look at the CNAMEs of hostnames whose zone is elsewhere as well.")
+    ] = False,
+    resolver: Annotated[
+        str | None,
+        typer.Option("--resolver", metavar="ADDRESS", help="Which resolver to ask for these; default: this machine's."),
+    ] = None,
+    fleet: FleetOption = None,
+    as_json: JsonOption = False,
+) -> int:
     """Ask every name server of the fleet for every name, over UDP and TCP, and compare the answers."""
-    from edgeward.publish.name_check import check_names
+    from edgeward.publish.delegation import check_fleet
 
-    found = with_store(check_names, fleet=fleet)
+    found = with_store(
+        lambda store: check_fleet(store, delegation=delegation, cname=cname, resolver=resolver), fleet=fleet
+    )
     if as_json:
         views.show_json(found)
     else:

@@ -37,6 +37,9 @@ _MINIMAL: Final = RRset(3600, (b"\x07RFC8482\x00",))
 Section = tuple[int, bytes]
 _NONE: Final[Section] = (0, b"")
 
+Match = tuple[int, int]
+"""Number of an order of edges, and length of the prefix around a network that has this order."""
+
 
 @dataclass(frozen=True, slots=True)
 class Body:
@@ -56,10 +59,7 @@ _FAILED: Final = Body(SERVFAIL, authoritative=False)
 class Bodies:
     """Bodies by name, type and, where an answer is steered, order of edges."""
 
-    def __init__(
-        self, view: View, table: SteeringTable | None, matches: dict[bytes, tuple[int, int]] | None = None
-    ) -> None:
-        """Begin with what is known of networks: the matches of this same table, which are added to."""
+    def __init__(self, view: View, table: SteeringTable | None) -> None:
         self._view = view
         self._table = table
         self._edges = {edge.name: edge for edge in table.edges} if table else {}
@@ -70,10 +70,16 @@ class Bodies:
         }
         self._fixed: dict[tuple[bytes, int], Body | None] = {}
         self._steered: dict[tuple[bytes, int, int], Body] = {}
-        self._matches: dict[bytes, tuple[int, int]] = {} if matches is None else matches
 
-    def find(self, name: bytes, kind: int, network: bytes) -> tuple[Body, int]:
-        """Return the body, and the prefix length around `network` (4 or 16 bytes) that it holds for."""
+    def match(self, network: bytes) -> Match:
+        """Return what steering knows of a network (its first address, 4 or 16 bytes); (0, 0) without a table."""
+        if self._table is None:
+            return 0, 0
+        found = self._table.match(network)
+        return found.order, found.prefix
+
+    def find(self, name: bytes, kind: int, order: int) -> tuple[Body, bool]:
+        """Return the body, and whether it depends on the order of edges."""
         key = (name, kind)
         if key in self._fixed:
             fixed = self._fixed[key]
@@ -83,23 +89,16 @@ class Bodies:
                 self._fixed.clear()
             self._fixed[key] = fixed
         if fixed is not None:
-            return fixed, 0
+            return fixed, False
         if self._table is None:
-            return _FAILED, 0
-        match = self._matches.get(network)
-        if match is None:
-            found = self._table.match(network)
-            if len(self._matches) >= _MOST_KEPT:
-                self._matches.clear()
-            match = self._matches[network] = (found.order, found.prefix)
-        order, prefix = match
+            return _FAILED, False
         body = self._steered.get((name, kind, order))
         if body is None:
             body = self._resolve(name, kind, order) or _FAILED
             if len(self._steered) >= _MOST_KEPT:
                 self._steered.clear()
             self._steered[name, kind, order] = body
-        return body, prefix
+        return body, True
 
     def _resolve(self, name: bytes, kind: int, order: int | None) -> Body | None:
         """Return the body; None if it depends on an order of edges and none is given."""

@@ -42,11 +42,14 @@ def is_ours(cookie: bytes, address: bytes, *, secret: bytes, now: int) -> bool:
 def answer_cookie(cookie: bytes, address: bytes, *, secret: bytes, now: int) -> tuple[bytes, bool]:
     """Return the cookie to send back, and whether the one received was ours."""
     ours = is_ours(cookie, address, secret=secret, now=now)
-    if ours:
-        made = _HEAD.unpack_from(cookie, _CLIENT)[1]
-        if now - made < RENEWED:
-            return cookie, True
+    if ours and now - made_at(cookie) < RENEWED:
+        return cookie, True
     return server_cookie(cookie[:_CLIENT], address, secret=secret, now=now), ours
+
+
+def made_at(cookie: bytes) -> int:
+    """Return when a server cookie of ours was made, in seconds since the epoch."""
+    return int(_HEAD.unpack_from(cookie, _CLIENT)[1])
 
 
 def _hash(data: bytes, secret: bytes) -> bytes:

@@ -8,6 +8,7 @@ from edgeward.core.steering_table import SteeringTable
 from edgeward.dns.bodies import Bodies, Body, Section, text_rdata
 from edgeward.dns.cookies import answer_cookie
 from edgeward.dns.limits import RateLimiter, Verdict
+from edgeward.dns.memory import Memory
 from edgeward.dns.view import View
 from edgeward.dns.wire import (
     AA,
@@ -66,24 +67,46 @@ class Responder:
         self._limiter = limiter
         self._clock = clock
         self._steady = steady
-        self._matches: dict[bytes, tuple[int, int]] = {}
-        self._bodies = Bodies(view, table, self._matches)
+        self._bodies = Bodies(view, table)
+        self._memory = Memory(secret, clock, self._bodies.match)
         self.counts: dict[int, int] = {}
         """Answers by code."""
 
     def replace(self, *, view: View | None = None, table: SteeringTable | None = None) -> None:
         """Answer from something else from now on; what is not given stays."""
-        if table is not None and table is not self._table:
-            self._table, self._matches = table, {}
+        same = table is None or table is self._table
+        self._table = table or self._table
         self._view = view or self._view
-        self._bodies = Bodies(self._view, self._table, self._matches)
+        self._bodies = Bodies(self._view, self._table)
+        self._memory.forget(None if same else self._bodies.match)
 
     def respond(self, data: bytes, source: bytes, *, tcp: bool = False) -> bytes | None:
         """Return the answer to a message from the address `source` (4 or 16 bytes); None: there is to be none."""
+        found = None if tcp else self._memory.find(data, source)
+        if found is None:
+            found = self.compose(data, source, tcp=tcp)
+            if found is None:
+                return None
+        answer, rcode, sure = found
+        try:
+            self.counts[rcode] += 1
+        except KeyError:
+            self.counts[rcode] = 1
+        if tcp or sure or self._limiter is None:
+            return answer
+        verdict = self._limiter.judge(source, rcode, self._steady())
+        if verdict is Verdict.SEND:
+            return answer
+        return _truncated(answer) if verdict is Verdict.SLIP else None
+
+    def compose(self, data: bytes, source: bytes, *, tcp: bool = False) -> tuple[bytes, int, bool] | None:
+        """Return an answer that is put together anew, its code, and whether the question had a cookie of ours: then its
+        address is as sure as one of TCP. What `respond` remembers comes from here.
+        """
         try:
             query = parse_query(data)
         except Refused as error:
-            return self._limited(self._refusal(data, error), error.rcode, source, tcp=tcp)
+            return self._refusal(data, error), error.rcode, False
         if query is None:
             return None
         edns, known = query.edns, False
@@ -94,29 +117,21 @@ class Responder:
                 options += cookie_option(cookie)
             if edns.nsid:
                 options += nsid_option(self._view.server.encode())
-        if query.klass != IN:
-            body, scope = self._other_class(query), 0
-        elif query.type in {AXFR, IXFR}:
-            body, scope = Body(REFUSED, authoritative=False), 0
+        if query.klass != IN or query.type in {AXFR, IXFR}:
+            body = Body(REFUSED, authoritative=False) if query.klass == IN else self._other_class(query)
+            order, usual = None, False
         else:
             subnet = edns.subnet if edns else None
-            told = subnet is not None and subnet.source > 0
-            body, scope = self._bodies.find(query.name, query.type, subnet.padded if told and subnet else source)
+            told = subnet if subnet and subnet.source else None
+            match = self._bodies.match(told.padded if told else source)
+            body, steered = self._bodies.find(query.name, query.type, match[0])
+            order, usual = match[0] if steered else None, not tcp and told is subnet
             if subnet is not None:
-                options += subnet_option(subnet, scope if told else 0)
+                options += subnet_option(subnet, match[1] if steered and told else 0)
         answer = _assemble(query, body, options, limit=_limit(edns, tcp=tcp))
-        if known:
-            tcp = True  # its address is as sure as one of TCP
-        return self._limited(answer, body.rcode, source, tcp=tcp)
-
-    def _limited(self, answer: bytes, rcode: int, source: bytes, *, tcp: bool) -> bytes | None:
-        self.counts[rcode] = self.counts.get(rcode, 0) + 1
-        if tcp or self._limiter is None:
-            return answer
-        verdict = self._limiter.judge(source, rcode, self._steady())
-        if verdict is Verdict.SEND:
-            return answer
-        return _truncated(answer) if verdict is Verdict.SLIP else None
+        if usual:
+            self._memory.learn(data, 12 + len(query.question), order, answer)
+        return answer, body.rcode, known
 
     def _refusal(self, data: bytes, error: Refused) -> bytes:
         sent = int.from_bytes(data[2:4], "big")

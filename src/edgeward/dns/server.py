@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from edgeward.dns.responder import Responder
@@ -108,10 +109,10 @@ class NameServer:
                 await asyncio.gather(*self._streams, return_exceptions=True)
 
     def _datagrams(self, sock: socket.socket) -> None:
-        respond = self.responder.respond
+        receive, respond, send = sock.recvfrom, self.responder.respond, sock.sendto
         for _ in range(_BATCH):
             try:
-                data, address = sock.recvfrom(_LARGEST)
+                data, address = receive(_LARGEST)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
@@ -119,8 +120,10 @@ class NameServer:
                 return
             answer = respond(data, packed(address[0]))
             if answer is not None:
-                with contextlib.suppress(OSError):  # a full buffer, an unreachable client: it asks again
-                    sock.sendto(answer, address)
+                try:
+                    send(answer, address)
+                except OSError as error:  # a full buffer, an unreachable client: it asks again
+                    _LOG.debug("an answer could not be sent: %s", error)
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         source = packed(writer.get_extra_info("peername")[0])
@@ -153,6 +156,7 @@ class NameServer:
             writer.close()
 
 
+@lru_cache(maxsize=16_384)
 def packed(address: str) -> bytes:
     """Return an address as 4 or 16 bytes; an IPv4 address that is written as an IPv6 one as 4."""
     if ":" not in address:

@@ -54,8 +54,8 @@ SMALLEST: Final = 512
 """Bytes of a UDP answer to a question without EDNS (RFC 1035 section 4.2.1)."""
 
 _NSID: Final = 3
-_SUBNET: Final = 8
-_COOKIE: Final = 10
+SUBNET: Final = 8
+COOKIE: Final = 10
 _HEADER: Final = struct.Struct("!HHHHHH")
 _FIXED: Final = struct.Struct("!HHIH")
 _OPTION: Final = struct.Struct("!HH")
@@ -200,11 +200,11 @@ def _edns(payload: int, ttl: int, options: bytes, question: bytes) -> Edns:
         at += length
         if len(value) < length:
             raise Refused(FORMERR, question, edns=plain)
-        if code == _SUBNET:
-            subnet = _subnet(value)
+        if code == SUBNET:
+            subnet = parse_subnet(value)
             if subnet is None:
                 raise Refused(FORMERR, question, edns=plain)
-        elif code == _COOKIE and cookie is None:
+        elif code == COOKIE and cookie is None:
             if length != 8 and not 16 <= length <= 40:
                 raise Refused(FORMERR, question, edns=plain)
             cookie = value
@@ -213,7 +213,7 @@ def _edns(payload: int, ttl: int, options: bytes, question: bytes) -> Edns:
     return Edns(payload, version, plain.dnssec_ok, subnet, cookie, nsid)
 
 
-def _subnet(value: bytes) -> Subnet | None:
+def parse_subnet(value: bytes) -> Subnet | None:
     """Parse a client subnet; None if it is malformed (RFC 7871 section 6: bits behind the prefix must be 0)."""
     if len(value) < 4:
         return None
@@ -229,7 +229,7 @@ def _subnet(value: bytes) -> Subnet | None:
 
 def subnet_option(subnet: Subnet, scope: int) -> bytes:
     """Return the option that answers a client subnet. scope: prefix length that the answer holds for."""
-    return _OPTION.pack(_SUBNET, 4 + len(subnet.address)) + struct.pack(
+    return _OPTION.pack(SUBNET, 4 + len(subnet.address)) + struct.pack(
         "!HBB", subnet.family, subnet.source, scope
     ) + subnet.address  # fmt: skip
 
@@ -241,7 +241,7 @@ def option(code: int, value: bytes) -> bytes:
 
 def cookie_option(value: bytes) -> bytes:
     """Return the option with client and server cookie (RFC 7873 section 4)."""
-    return option(_COOKIE, value)
+    return option(COOKIE, value)
 
 
 def nsid_option(name: bytes) -> bytes:

@@ -91,7 +91,7 @@ async def work() -> None:
     while (view := files.view()) is None:
         if not await reader.readline():
             return
-    limiter = RateLimiter(Rates(per_second=start.per_second))
+    limiter = RateLimiter(Rates(per_second=start.per_second)) if start.per_second else None
     responder = Responder(view, files.table(), secret=bytes.fromhex(start.secret), limiter=limiter)
     sockets = [[socket.socket(fileno=number) for number in numbers] for numbers in (start.udp, start.tcp)]
     async with NameServer(responder).serving(*sockets):
