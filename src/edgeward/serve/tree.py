@@ -134,30 +134,38 @@ def _make(folder: _Folder, blobs: BlobFolder, shared: str, made: dict[str, bool]
         return
     for child in folder.folders.values() if depth < _DEEPEST else ():
         _make(child, blobs, shared, made, depth + 1)
-    is_new = not os.path.isdir(target)  # noqa: PTH112 (text: see BlobFolder)
+    there = _names_in(target)
+    is_new = there is None
     if is_new:
         _remove(Path(f"{target}.new"))
-    _fill(folder, blobs, f"{target}.new" if is_new else target, depth)
-    _symlink(f"../{folder.digest}", f"{target}{_LINK}")
+    _fill(folder, blobs, f"{target}.new" if is_new else target, depth, there)
+    if is_new:
+        _symlink(f"../{folder.digest}", f"{target}{_LINK}")
     made[target] = is_new
 
 
-def _fill(folder: _Folder, blobs: BlobFolder, target: str, depth: int) -> None:
-    """Have in `target` everything that belongs there; what is there stays as it is."""
+def _names_in(folder: str) -> set[str] | None:
+    """Return the names in a folder, None if it is not there."""
     try:
-        with os.scandir(target) as children:
-            there = {child.name for child in children}
+        return set(os.listdir(folder))  # noqa: PTH208 (text: see BlobFolder)
     except FileNotFoundError:
+        return None
+
+
+def _fill(folder: _Folder, blobs: BlobFolder, target: str, depth: int, there: set[str] | None) -> None:
+    """Have in `target` everything that belongs there; `there`, its names, stay as they are."""
+    if there is None:
         os.mkdir(target)  # noqa: PTH102 (text)
         there = set()
-    for name, (digest, modified) in folder.files.items():
-        if name not in there:
-            blobs.link(digest, modified, f"{target}/{name}")
-    for name, child in folder.folders.items():
-        if depth >= _DEEPEST:
-            _fill(child, blobs, f"{target}/{name}", depth + 1)
-        elif name not in there:
-            _link_to(child, os.path.dirname(target), f"{target}/{name}")  # noqa: PTH120 (text)
+    for name in folder.files.keys() - there:
+        digest, modified = folder.files[name]
+        blobs.link(digest, modified, f"{target}/{name}")
+    if depth >= _DEEPEST:
+        for name, child in folder.folders.items():
+            _fill(child, blobs, f"{target}/{name}", depth + 1, _names_in(f"{target}/{name}"))
+        return
+    for name in folder.folders.keys() - there:
+        _link_to(folder.folders[name], os.path.dirname(target), f"{target}/{name}")  # noqa: PTH120 (text)
 
 
 def _link_to(folder: _Folder, shared: str, target: str) -> None:
@@ -165,7 +173,8 @@ def _link_to(folder: _Folder, shared: str, target: str) -> None:
     try:
         os.link(f"{shared}/{folder.digest}{_LINK}", target, follow_symlinks=False)
     except OSError as error:
-        if error.errno != errno.EMLINK:
+        # Gone: a folder that was there already may have lost it.
+        if error.errno not in {errno.EMLINK, errno.ENOENT}:
             raise
         _symlink(f"../{folder.digest}", target)
 
