@@ -1,7 +1,6 @@
 """The protocol of a push against a real store, with edges that report themselves as each test wants."""
 
 import asyncio
-import time
 from dataclasses import replace
 
 import pytest
@@ -318,54 +317,6 @@ async def test_a_push_waits_while_a_sweep_is_under_way(store, edge, folder, plac
     assert not any(isinstance(event, Started) for event in events)
     await store.leases.delete("sweep")
     assert (await pushing).outcome == "released"
-
-
-async def test_lost_blobs_are_put_again_by_the_next_push(store, edge, folder, places, tmp_path) -> None:
-    """A store that lost blobs is mended, even if the folder is unchanged and this machine has no caches."""
-    await edge()
-    first = await push(options(folder), store, places=places)
-    record = ReleaseRecord.from_bytes((await store.releases.get(f"blog.{first.release}")).value)
-    manifest = unpack_manifest(await store.blobs.read(record.manifest, record.manifest_size), first.release)
-    sizes = {variant.digest: variant.size for variant in manifest.blobs()}
-    await store.blobs.delete(list(sizes))
-    fresh = Places(tmp_path / "cache2", tmp_path / "config2")
-    second = await push(options(folder), store, places=fresh)
-    assert second.upload_blobs == len(sizes)
-    assert await store.blobs.present(sizes) == frozenset(sizes)
-
-
-async def test_a_push_asks_for_new_blobs_only_while_the_store_has_lost_none(store, edge, folder, places, monkeypatch):
-    """What the push before has stored is not asked for again, unless something was taken out of the store since."""
-    asked: list[int] = []
-    real = store.blobs.present
-
-    async def present(sizes, **options):
-        asked.append(len(sizes))
-        return await real(sizes, **options)
-
-    await edge()
-    monkeypatch.setattr(store.blobs, "present", present)
-    first = await push(options(folder), store, places=places)
-    (folder / "new.bin").write_bytes(b"new")
-    second = await push(options(folder), store, places=places)
-    assert second.upload_blobs == 1
-    gone = digest_of(b"new")
-    await store.blobs.delete([gone])
-    third = await push(options(folder), store, places=places)
-    assert (third.outcome, third.upload_blobs) == ("unchanged", 1)
-    await push(options(folder), store, places=places)
-    assert asked == [first.upload_blobs, 1, first.upload_blobs + 1, 0]
-
-
-async def test_a_lost_manifest_does_not_stop_a_push(store, edge, folder, places) -> None:
-    """If the live release cannot be read, the push takes nothing over from it and goes on."""
-    await edge()
-    first = await push(options(folder), store, places=places)
-    record = ReleaseRecord.from_bytes((await store.releases.get(f"blog.{first.release}")).value)
-    await store.blobs.delete([record.manifest])
-    second = await push(options(folder, now=int(time.time()) + 5), store, places=places)
-    assert second.outcome == "released"
-    assert second.release != first.release
 
 
 async def test_equal_folders_on_the_same_release_with_the_same_clock_are_the_same_release(
