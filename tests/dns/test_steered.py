@@ -108,6 +108,8 @@ def test_proofs_are_answered_as_they_are_known(responder, view) -> None:
     assert ask(responder, query(name, "TXT")).rcode() == dns.rcode.NXDOMAIN
     responder.replace(view=replace(view, proofs=Proofs(txt={name: ("one", "two")})))
     assert texts(ask(responder, query(name, "TXT"))) == ['"one"', '"two"']
+    other = ask(responder, query(name, "A"))
+    assert (other.rcode(), other.answer, len(other.authority)) == (dns.rcode.NOERROR, [], 1)
     responder.replace(view=view)
     assert ask(responder, query(name, "TXT")).rcode() == dns.rcode.NXDOMAIN
 

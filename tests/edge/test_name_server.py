@@ -17,6 +17,7 @@ import pytest
 
 from deploying import ONE, TWO, Deployer
 from edgeward.core.dns_settings import DnsSettings, Record
+from edgeward.core.fleet import Proof
 from edgeward.dns.responder import Responder
 from edgeward.dns.server import NameServer, bind
 from edgeward.dns.view import View
@@ -199,6 +200,32 @@ async def answers(server: EdgeProcess) -> bool:
 
 async def sends(server: EdgeProcess, client: str, address: str) -> bool:
     return await named(server, client) == {address}
+
+
+async def test_proofs_are_answered_as_soon_as_they_are_in_the_store(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """Every server answers a proof within two seconds, none once it is withdrawn, and never one that is no text."""
+    name = "_acme-challenge.www.fleet.test"
+    async with steering(tmp_path / "fleet", loopback_addresses, deployer, edges=2) as fleet, fleet.store() as store:
+        for texts in (("first",), ("first", "second")):
+            await store.proofs.put(name, Proof(name, texts).to_bytes())
+            for server in fleet:
+                await eventually(lambda server=server, texts=texts: proves(server, name, set(texts)), within=2)
+        await store.proofs.put(name, b'{"schema":[1,0],"name":"_acme-challenge.www.fleet.test","texts":[1]}')
+        await store.proofs.put("_acme-challenge.fleet.test", Proof("_acme-challenge.fleet.test", ("x",)).to_bytes())
+        for server in fleet:
+            await eventually(lambda server=server: proves(server, "_acme-challenge.fleet.test", {"x"}), within=2)
+            assert await proves(server, name, {"first", "second"})
+        await store.proofs.delete(name)
+        for server in fleet:
+            await eventually(lambda server=server: proves(server, name, set()), within=2)
+
+
+async def proves(server: EdgeProcess, name: str, texts: set[str]) -> bool:
+    answer = await ask(server, name, "TXT")
+    found = {text.decode() for rrset in answer.answer for rdata in rrset for text in rdata.strings}
+    return found == texts and answer.rcode() == (dns.rcode.NOERROR if texts else dns.rcode.NXDOMAIN)
 
 
 async def test_a_killed_worker_loses_no_name_server(

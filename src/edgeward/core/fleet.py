@@ -14,6 +14,9 @@ from edgeward.errors import SchemaError
 
 SCHEMA = (1, 0)
 
+_LONGEST_TEXT = 255
+"""Bytes of one character-string (RFC 1035 section 3.3.14)."""
+
 Move = Literal["push", "rollback", "purge", "remove"]
 """Why a pointer moved."""
 
@@ -144,6 +147,30 @@ class HostClaim(_Record):
     hostname: str
     site: str
     at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proof(_Record):
+    """What name servers answer a certificate authority that asks whether a name is ours (RFC 8555 section 8.4).
+
+    name: in lower case, begins with `_acme-challenge.`. texts: of its TXT records, up to 255 bytes each.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Hold what the docstring promises. Raises SchemaError."""
+        if self.name != self.name.lower() or not self.name.startswith("_acme-challenge."):
+            msg = f"{self.name[:80]!r} is not the name of a proof"
+            raise SchemaError(msg)
+        if any(len(text.encode()) > _LONGEST_TEXT for text in self.texts):
+            msg = f"a proof of {self.name[:80]!r} is longer than {_LONGEST_TEXT} bytes"
+            raise SchemaError(msg)
+
+    @classmethod
+    def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:
+        return {**value, "texts": tuple(value["texts"])}
 
 
 @dataclass(frozen=True, slots=True)

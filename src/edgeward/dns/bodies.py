@@ -140,8 +140,13 @@ class Bodies:
             elsewhere = found is not None and (found.kind is Kind.REFERRAL or CNAME in found.node.rrsets)
             return None if elsewhere else _FAILED
         proofs = self._proofs.get(name)
-        if proofs is None or kind != TXT:
+        if proofs is None:
             return None
+        if kind != TXT:
+            # The name is there, whatever the zone says of it (RFC 8020).
+            zone = self._catalogue.zone_of(name)
+            nothing = zone is not None and zone.look_up(name, kind).kind is Kind.NOTHING
+            return Body(NOERROR, authoritative=True, authority=_denial(zone)) if zone and nothing else None
         return Body(NOERROR, authoritative=True, answer=_section(owner, TXT, proofs))
 
     def _at(self, zone: ZoneIndex, node: Node, kind: int, owner: bytes, order: int | None) -> Body | None:

@@ -10,7 +10,7 @@ from typing import Any
 from edgeward.core.deployers import Deployers
 from edgeward.core.digest import parse_digest
 from edgeward.core.dns_settings import DnsSettings
-from edgeward.core.fleet import EdgeRecord, HostClaim, Pointer, PurgeOrder, ReleaseRecord
+from edgeward.core.fleet import EdgeRecord, HostClaim, Pointer, Proof, PurgeOrder, ReleaseRecord
 from edgeward.core.plan import Desired, ReleaseKey
 from edgeward.edge.conditions import Conditions
 from edgeward.errors import SchemaError, StoreError, StoreUnavailable
@@ -83,6 +83,11 @@ class StoreView:
     def edges(self) -> Mapping[str, EdgeRecord]:
         """The edges of the fleet, by name. Meaningful once `complete`."""
         return dict(self._values["edges"])
+
+    @property
+    def proofs(self) -> Mapping[str, tuple[str, ...]]:
+        """The ACME proofs, texts by name. Current while `connected`."""
+        return {name: proof.texts for name, proof in self._values["proofs"].items()}
 
     @property
     def live(self) -> Mapping[str, Pointer]:
@@ -168,7 +173,7 @@ def _own_key(value: object, key: object) -> object:
             return (value.site, value.release) if isinstance(key, tuple) else value.site
         case HostClaim():
             return value.hostname
-        case EdgeRecord():
+        case EdgeRecord() | Proof():
             return value.name
     return key
 
@@ -180,6 +185,7 @@ _FEEDS: Mapping[str, tuple[Callable[[str], Any], Callable[[bytes], Any]]] = {
     "purges": (str, PurgeOrder.from_bytes),
     "hosts": (str, HostClaim.from_bytes),
     "edges": (str, EdgeRecord.from_bytes),
+    "proofs": (str, Proof.from_bytes),
     "fleet": (str, bytes),
 }
 """Bucket -> (parser of keys, parser of values)."""

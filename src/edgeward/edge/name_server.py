@@ -147,7 +147,7 @@ class EdgeNameServer:
             out=dict(self._verdicts.out),
             drained=frozenset(name for name, record in edges.items() if record.is_drained(now)),
             lacking=self._lacking(),
-            proofs=Proofs(known=self._view.connected),
+            proofs=Proofs(self._view.connected, self._view.proofs),
             server=self._edge,
             version=f"edgeward {__version__}",
             margin=float(settings.margin),

@@ -37,6 +37,7 @@ class Store:
         self.pushes = self.bucket("pushes")
         self.leases = self.bucket("leases")
         self.verdicts = self.bucket("verdicts")
+        self.proofs = self.bucket("proofs")
         self.fleet = self.bucket("fleet")
         self.observations = Observations(self._link)
 

@@ -88,6 +88,7 @@ BUCKETS: Final = {
         BucketLayout("pushes", "<id> -> intent of a push under way", ttl=30),
         BucketLayout("leases", "<name> -> who may act for the whole fleet just now", ttl=30),
         BucketLayout("verdicts", "<edge> -> VerdictRecord; absent = up"),
+        BucketLayout("proofs", "<_acme-challenge name> -> Proof that name servers answer", ttl=86_400),
         BucketLayout("fleet", "settings of the whole fleet"),
     )
 }
