@@ -107,7 +107,7 @@ def _names(item: Any) -> str:
 
 
 def _choices(item: Any) -> str:
-    choices = item.type_descriptor.choices
+    choices = getattr(item.type, "choices", ())
     return "\\|".join(str(choice) for choice in choices) if choices else ""
 
 
