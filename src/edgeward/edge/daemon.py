@@ -177,6 +177,7 @@ class _Edge:
             "missed": missed.run,
             "engine": self.switching.tend,
             "scrub": scrub.run,
+            "trees": scrub.watch_trees,
             "mend": scrub.mend_for_ever,
             **self._sweeps(store, journal),
             "health": report.write_health_for_ever,

@@ -24,6 +24,8 @@ _SLICE = 1024 * 1024
 """Bytes that are read between two pauses, at most one blob more."""
 _SHARE = 0.1
 """Of a core that it takes at most: many small files cost more time than their bytes say."""
+_TREES = 30.0
+"""Seconds between two looks at the trees: a file that somebody took out of one is a 404 until it is put back."""
 
 
 @dataclass(slots=True)
@@ -81,9 +83,15 @@ class Scrub:
             # A small site would otherwise be read many times a second, which costs more than it finds.
             await asyncio.sleep(max(1.0, self._round_seconds - (time.monotonic() - began)))
 
+    async def watch_trees(self) -> None:
+        """Put back what is missing in trees until cancelled: a whole round takes hours where there is much to read."""
+        while self._rate:
+            began = time.monotonic()
+            await self.check_trees()
+            await asyncio.sleep(max(_TREES, (time.monotonic() - began) / _SHARE))
+
     async def once(self) -> bool:
-        """Read everything once; returns whether there was anything."""
-        await self._check_trees()
+        """Read every blob once; returns whether there was anything."""
         digests = await asyncio.to_thread(lambda: list(self._holdings.disk.blobs.digests()))
         self.progress.done, self.progress.total = 0, len(digests)
         left = iter(digests)
@@ -181,7 +189,7 @@ class Scrub:
             await asyncio.sleep(_IDLE)
             await self._mend()
 
-    async def _check_trees(self) -> None:
+    async def check_trees(self) -> None:
         """Put back files that somebody took out of a tree: by their names and times, nothing is read."""
         for key in list(self._holdings.staged):
             try:
