@@ -3,9 +3,7 @@
 import asyncio
 import os
 import signal
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import dns.asyncquery
@@ -15,7 +13,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from deploying import ONE, TWO, Deployer
+from deploying import TWO, Deployer
 from edgeward.core.dns_settings import DnsSettings, Record
 from edgeward.core.fleet import Proof
 from edgeward.dns.responder import Responder
@@ -27,67 +25,9 @@ from edgeward.publish.edges import set_drained
 from edgeward.publish.name_check import CheckReport, check_names
 from edgeward.publish.name_service import apply_settings, explain, overview
 from edgeward.store.connection import Store
-from fleet import EdgeProcess, Fleet, prepare_fleet, started
+from fleet import EdgeProcess
+from name_servers import NEAR, WITHIN, ask, named, seconds_until_gone, sends, sends_home, steering
 from waiting import eventually
-
-PORT = 5300
-WITHIN = 5.0
-"""Seconds from a fault to the last answer that names the edge."""
-NEAR = {"fra": "194.25.0.0", "iad": "8.8.8.0", "syd": "139.130.4.0"}
-SETTINGS = DnsSettings(zone="fleet.test", zones=("example.test",))
-DNS = f"\n[dns]\nport = {PORT}\nworkers = 1\n"
-
-
-async def ask(server: EdgeProcess, name: str, kind: str = "A", *, client: str | None = None) -> dns.message.Message:
-    """Ask one name server once, as a resolver that tells its client's network."""
-    options = [] if client is None else [dns.edns.ECSOption(client, 24)]
-    question = dns.message.make_query(name, kind, options=options, use_edns=0)
-    return await dns.asyncquery.udp(question, server.address, port=PORT, timeout=1)
-
-
-async def named(server: EdgeProcess, client: str, name: str = "www.example.test") -> set[str]:
-    """The addresses that a server names for a client; a server that does not answer names none."""
-    try:
-        answer = await ask(server, name, client=client)
-    except dns.exception.Timeout:
-        return set()
-    return {str(rdata) for rrset in answer.answer for rdata in rrset}
-
-
-@asynccontextmanager
-async def steering(
-    folder: Path, addresses: Callable[[], str], deployer: Deployer, *, edges: int = 3
-) -> AsyncIterator[Fleet]:
-    """A fleet with a site and DNS, whose servers all send each client to its nearest edge."""
-    fleet = prepare_fleet(folder, addresses, edges=edges)
-    for edge in fleet:
-        edge.config.write_text(edge.config.read_text() + DNS)
-    async with started(fleet):
-        async with fleet.store() as store:
-            await deployer.push(store, ONE)
-            await apply_settings(store, SETTINGS)
-        for server in fleet:
-            await eventually(lambda server=server: sends_home(fleet, server), within=60, ignoring=(OSError,))
-        yield fleet
-
-
-async def sends_home(fleet: Fleet, server: EdgeProcess) -> bool:
-    """Whether a server sends the clients near each edge there."""
-    return all([await named(server, NEAR[edge.name]) == {edge.address} for edge in fleet])
-
-
-async def seconds_until_gone(servers: list[EdgeProcess], client: str, address: str) -> float:
-    """Ask every server 20 times a second for two seconds past the last answer that names an address; return how many
-    seconds after the call that last one came.
-    """
-    began = last = time.monotonic()
-    while time.monotonic() < last + 2.0:
-        found = await asyncio.gather(*(named(server, client) for server in servers))
-        if any(address in each for each in found):
-            last = time.monotonic()
-        assert time.monotonic() - began < 30, f"{address} is still named"
-        await asyncio.sleep(0.05)
-    return last - began
 
 
 def workers_of(edge: EdgeProcess) -> list[int]:
@@ -196,10 +136,6 @@ async def proofs_fail(server: EdgeProcess) -> bool:
 
 async def answers(server: EdgeProcess) -> bool:
     return (await ask(server, "example.test", "SOA")).rcode() == dns.rcode.NOERROR
-
-
-async def sends(server: EdgeProcess, client: str, address: str) -> bool:
-    return await named(server, client) == {address}
 
 
 async def test_proofs_are_answered_as_soon_as_they_are_in_the_store(

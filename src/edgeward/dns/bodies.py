@@ -59,11 +59,11 @@ _FAILED: Final = Body(SERVFAIL, authoritative=False)
 class Bodies:
     """Bodies by name, type and, where an answer is steered, order of edges."""
 
-    def __init__(self, view: View, table: SteeringTable | None) -> None:
+    def __init__(self, view: View, table: SteeringTable | None, catalogue: Catalogue | None = None) -> None:
         self._view = view
         self._table = table
         self._edges = {edge.name: edge for edge in table.edges} if table else {}
-        self._catalogue = Catalogue(view.zones)
+        self.catalogue = catalogue or Catalogue(view.zones)
         self._proofs = {
             name_to_wire(name): RRset(_PROOF_TTL, tuple(text_rdata(text) for text in texts))
             for name, texts in view.proofs.txt.items()
@@ -102,7 +102,7 @@ class Bodies:
 
     def _resolve(self, name: bytes, kind: int, order: int | None) -> Body | None:
         """Return the body; None if it depends on an order of edges and none is given."""
-        zone = self._catalogue.zone_of(name)
+        zone = self.catalogue.zone_of(name)
         if zone is None:
             return _REFUSED
         count, records, owner = 0, b"", _QNAME
@@ -125,7 +125,7 @@ class Bodies:
             target = alias.rdatas[0].lower()
             records += record(owner, CNAME, alias.ttl, alias.rdatas[0])
             count += 1
-            next_zone = self._catalogue.zone_of(target)
+            next_zone = self.catalogue.zone_of(target)
             if next_zone is None or target in seen or count >= _MOST_ALIASES:
                 return Body(NOERROR, authoritative=True, answer=(count, records))
             name, owner, zone = target, alias.rdatas[0], next_zone
@@ -135,7 +135,7 @@ class Bodies:
         if not name.startswith(_PROOF):
             return None
         if not self._view.proofs.known:
-            zone = self._catalogue.zone_of(name)
+            zone = self.catalogue.zone_of(name)
             found = zone.look_up(name, kind) if zone else None
             elsewhere = found is not None and (found.kind is Kind.REFERRAL or CNAME in found.node.rrsets)
             return None if elsewhere else _FAILED
@@ -144,7 +144,7 @@ class Bodies:
             return None
         if kind != TXT:
             # The name is there, whatever the zone says of it (RFC 8020).
-            zone = self._catalogue.zone_of(name)
+            zone = self.catalogue.zone_of(name)
             nothing = zone is not None and zone.look_up(name, kind).kind is Kind.NOTHING
             return Body(NOERROR, authoritative=True, authority=_denial(zone)) if zone and nothing else None
         return Body(NOERROR, authoritative=True, answer=_section(owner, TXT, proofs))

@@ -37,6 +37,7 @@ from edgeward.dns.wire import (
     record,
     subnet_option,
 )
+from edgeward.dns.zone import Catalogue
 
 _CD: Final = 0x0010
 _TCP_LIMIT: Final = 65_535
@@ -48,7 +49,7 @@ _VERSION_NAMES: Final = frozenset(map(name_to_wire, ("version.server", "version.
 class Responder:
     """Answers questions. secret: key of the cookies, up to 32 bytes. limiter: None for no limit.
 
-    clock, steady: seconds since the epoch, and seconds that never jump.
+    clock, steady: seconds since the epoch, and seconds that never jump. counts: where answers are counted by code.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Responder:
         limiter: RateLimiter | None = None,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
+        counts: dict[int, int] | None = None,
     ) -> None:
         self._view = view
         self._table = table
@@ -69,15 +71,26 @@ class Responder:
         self._steady = steady
         self._bodies = Bodies(view, table)
         self._memory = Memory(secret, clock, self._bodies.match)
-        self.counts: dict[int, int] = {}
+        self.counts = {} if counts is None else counts
         """Answers by code."""
 
-    def replace(self, *, view: View | None = None, table: SteeringTable | None = None) -> None:
-        """Answer from something else from now on; what is not given stays."""
+    @property
+    def view(self) -> View:
+        """What is answered from."""
+        return self._view
+
+    def replace(
+        self, *, view: View | None = None, table: SteeringTable | None = None, catalogue: Catalogue | None = None
+    ) -> None:
+        """Answer from something else from now on; what is not given stays. catalogue: of the view's zones, which takes
+        a second to make of a million names, and is made here if it is not given and the zones are others.
+        """
+        if catalogue is None and (view is None or view.zones is self._view.zones):
+            catalogue = self._bodies.catalogue
         same = table is None or table is self._table
         self._table = table or self._table
         self._view = view or self._view
-        self._bodies = Bodies(self._view, self._table)
+        self._bodies = Bodies(self._view, self._table, catalogue)
         self._memory.forget(None if same else self._bodies.match)
 
     def respond(self, data: bytes, source: bytes, *, tcp: bool = False) -> bytes | None:

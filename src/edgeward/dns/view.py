@@ -1,7 +1,7 @@
 """All that a server answers from, except the steering table: what becomes public, and what is true just now."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 from edgeward.core.answer import MARGIN
@@ -50,13 +50,7 @@ class View:
             {
                 "schema": list(SCHEMA),
                 "zones": [_zone_json(zone) for zone in self.zones],
-                "out": dict(self.out),
-                "drained": sorted(self.drained),
-                "lacking": {site: dict(edges) for site, edges in self.lacking.items()},
-                "proofs": {
-                    "known": self.proofs.known,
-                    "txt": {name: list(texts) for name, texts in self.proofs.txt.items()},
-                },
+                **self.moment(),
                 "server": self.server,
                 "version": self.version,
                 "margin": repr(self.margin),
@@ -65,18 +59,34 @@ class View:
             }
         )
 
+    def moment(self) -> Json:
+        """Return what may change by the second: all that says who is well, and the proofs."""
+        return {
+            "out": dict(self.out),
+            "drained": sorted(self.drained),
+            "lacking": {site: dict(edges) for site, edges in self.lacking.items()},
+            "proofs": {
+                "known": self.proofs.known,
+                "txt": {name: list(texts) for name, texts in self.proofs.txt.items()},
+            },
+        }
+
+    def at(self, moment: Json) -> Self:
+        """Return this view with what `moment` of another one says. Raises SchemaError."""
+        try:
+            return replace(self, **_parse_moment(moment))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            msg = f"the name server was told something that is not of the expected shape: {error!r}"
+            raise SchemaError(msg) from error
+
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse canonical bytes. Raises SchemaError."""
         value = parse_object(data, kind="view of the name server", major=SCHEMA[0])
         try:
-            proofs = value["proofs"]
             return cls(
                 zones=tuple(_zone(item) for item in value["zones"]),
-                out=value["out"],
-                drained=frozenset(value["drained"]),
-                lacking=value["lacking"],
-                proofs=Proofs(proofs["known"], {name: tuple(texts) for name, texts in proofs["txt"].items()}),
+                **_parse_moment(value),
                 server=value["server"],
                 version=value["version"],
                 margin=float(value["margin"]),
@@ -86,6 +96,16 @@ class View:
         except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
             msg = f"a stored view of the name server is not of the expected shape: {error!r}"
             raise SchemaError(msg) from error
+
+
+def _parse_moment(value: Json) -> dict[str, Json]:
+    proofs = value["proofs"]
+    return {
+        "out": value["out"],
+        "drained": frozenset(value["drained"]),
+        "lacking": value["lacking"],
+        "proofs": Proofs(proofs["known"], {name: tuple(texts) for name, texts in proofs["txt"].items()}),
+    }
 
 
 def _zone_json(zone: Zone) -> Json:

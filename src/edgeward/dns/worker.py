@@ -1,6 +1,7 @@
 """One process of the name server: `python -m edgeward.dns.worker`, started by `workers` with its sockets.
 
-Stdin: a line of JSON (see `Start`), then an empty line whenever the files have changed. When stdin ends, so does the
+Stdin: a line of JSON (see `Start`), then an empty line whenever the files have changed, and a line of JSON with what is
+true just now (`View.moment`) whenever that has: a full disk holds no failover up. When stdin ends, so does the
 process: an answer whose health nobody watches is worse than none, and resolvers ask the next name server. Stdout: a
 line once it answers, and one with the answers by code (JSON) every few seconds.
 """
@@ -22,11 +23,13 @@ from edgeward.dns.limits import RateLimiter, Rates
 from edgeward.dns.responder import Responder
 from edgeward.dns.server import NameServer
 from edgeward.dns.view import View
+from edgeward.dns.zone import Catalogue
 from edgeward.errors import SchemaError
 
 _LOG = logging.getLogger("edgeward.dns")
 _TELL_EVERY = 5.0
-"""Seconds between two lines with the answers by code."""
+"""Seconds between two lines with the answers by code, which say that it lives as well."""
+_LONGEST_LINE = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +58,16 @@ class Files:
         self._seen: tuple[int, int] | None = None
         self._mapped: SteeringTable | None = None
 
-    def view(self) -> View | None:
-        """Return the view, None if there is none that can be read."""
+    def load(self) -> tuple[View | None, Catalogue | None, SteeringTable | None]:
+        """Return what the files hold now, None for what cannot be read: the last good one is answered from. Slow."""
+        view, catalogue = None, None
         try:
-            return View.from_bytes(self._view.read_bytes())
-        except (OSError, SchemaError) as error:
-            _LOG.warning("the name server's view cannot be read: %s", error)
-            return None
+            view = View.from_bytes(self._view.read_bytes())
+            catalogue = Catalogue(view.zones)
+        except (OSError, ValueError, SchemaError) as error:
+            _LOG.warning("the name server's view cannot be used: %s", error)
+            view = None
+        return view, catalogue, self.table()
 
     def table(self) -> SteeringTable | None:
         """Return the table, mapped; None if there is none that can be read."""
@@ -80,7 +86,7 @@ class Files:
 
 async def work() -> None:
     """Answer until stdin ends."""
-    reader = asyncio.StreamReader()
+    reader = asyncio.StreamReader(limit=_LONGEST_LINE)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     line = await reader.readline()
@@ -88,21 +94,41 @@ async def work() -> None:
         return
     start = Start(**json.loads(line))
     files = Files(Path(start.view), Path(start.table))
-    while (view := files.view()) is None:
-        if not await reader.readline():
-            return
-    limiter = RateLimiter(Rates(per_second=start.per_second)) if start.per_second else None
-    responder = Responder(view, files.table(), secret=bytes.fromhex(start.secret), limiter=limiter)
-    sockets = [[socket.socket(fileno=number) for number in numbers] for numbers in (start.udp, start.tcp)]
-    async with NameServer(responder).serving(*sockets):
-        _say({"ready": True})
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_TELL_EVERY):
-                    if not await reader.readline():
-                        return
-                    responder.replace(view=files.view(), table=files.table())
-            _say({"answers": responder.counts})
+    counts: dict[int, int] = {}
+    telling = asyncio.create_task(_tell_for_ever(counts))
+    try:
+        view, _, table = await asyncio.to_thread(files.load)
+        while view is None:
+            if not await reader.readline():
+                return
+            view, _, table = await asyncio.to_thread(files.load)
+        limiter = RateLimiter(Rates(per_second=start.per_second)) if start.per_second else None
+        responder = Responder(view, table, secret=bytes.fromhex(start.secret), limiter=limiter, counts=counts)
+        sockets = [[socket.socket(fileno=number) for number in numbers] for numbers in (start.udp, start.tcp)]
+        async with NameServer(responder).serving(*sockets):
+            _say({"ready": True})
+            while line := await reader.readline():
+                await _follow(line, files, responder)
+    finally:
+        telling.cancel()
+
+
+async def _follow(line: bytes, files: Files, responder: Responder) -> None:
+    """Answer from what the agent says from now on. What cannot be read changes nothing."""
+    if line.strip():
+        try:
+            responder.replace(view=responder.view.at(json.loads(line)))
+        except (ValueError, SchemaError) as error:
+            _LOG.warning("what the agent says cannot be used: %s", error)
+        return
+    view, catalogue, table = await asyncio.to_thread(files.load)
+    responder.replace(view=view, table=table, catalogue=catalogue)
+
+
+async def _tell_for_ever(counts: dict[int, int]) -> None:
+    while True:
+        _say({"answers": counts})
+        await asyncio.sleep(_TELL_EVERY)
 
 
 def _say(value: object) -> None:

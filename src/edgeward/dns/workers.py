@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeward.dns.server import bind
+from edgeward.dns.view import View
 from edgeward.dns.wire import RCODES
 from edgeward.dns.worker import Start
 
@@ -23,6 +24,7 @@ _LOG = logging.getLogger("edgeward.dns")
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 10.0
 _END_SECONDS: Final = 3.0
+_SILENT_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Workers:
         self._secret = secret
         self._running: dict[int, asyncio.subprocess.Process] = {}
         self._answers: dict[int, Counter[int]] = {}
+        self._moment = b""
+        """What workers were told last."""
         self.ready: set[int] = set()
         """Numbers of the workers that answer."""
 
@@ -67,16 +71,28 @@ class Workers:
 
     def load(self) -> None:
         """Tell every worker that the files have changed."""
+        self._send(b"\n" + self._moment)
+
+    def tell(self, view: View) -> None:
+        """Tell every worker what is true just now, which needs no disk."""
+        self._moment = json.dumps(view.moment()).encode() + b"\n"
+        self._send(self._moment)
+
+    def _send(self, data: bytes) -> None:
         for process in self._running.values():
             if process.stdin is not None and not process.stdin.is_closing():
-                process.stdin.write(b"\n")
+                process.stdin.write(data)
 
     async def _keep(self, number: int, udp: Sequence[socket.socket], tcp: Sequence[socket.socket]) -> None:
         pause = _FIRST_PAUSE
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
-            code = await self._work(number, udp, tcp)
+            try:
+                code = await self._work(number, udp, tcp)
+            except OSError as error:  # no more processes or descriptors: others may end
+                _LOG.warning("worker %d of the name server cannot be started: %s", number, error)
+                code = None
             if loop.time() - began > 60:
                 pause = _FIRST_PAUSE
             _LOG.warning(
@@ -97,11 +113,11 @@ class Workers:
         assert process.stdout is not None
         try:
             start = Start(*numbers, str(view), str(table), self._secret.hex(), self._listening.per_second)
-            process.stdin.write(start.to_line())
+            process.stdin.write(start.to_line() + self._moment)
             self._running[number] = process
-            while line := await process.stdout.readline():
+            while line := await _next_line(process.stdout):
                 self._heard(number, line)
-            return await process.wait()
+            return process.returncode
         finally:
             self._running.pop(number, None)
             self._answers.pop(number, None)
@@ -113,6 +129,15 @@ class Workers:
         if said.get("ready"):
             self.ready.add(number)
         self._answers[number] = Counter({int(code): count for code, count in said.get("answers", {}).items()})
+
+
+async def _next_line(stdout: asyncio.StreamReader) -> bytes:
+    """Return the next line of a worker, b"" if it has ended, or is silent for so long that it must be frozen."""
+    try:
+        async with asyncio.timeout(_SILENT_SECONDS):
+            return await stdout.readline()
+    except TimeoutError:
+        return b""
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

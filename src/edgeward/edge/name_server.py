@@ -64,7 +64,10 @@ class EdgeNameServer:
         self._view_file = disk.dns / "view.json"
         self._table_file = disk.dns / "steering.table"
         self._secret_file = disk.dns / "secret"
+        self._told: object = None
+        """What workers were told to be true just now."""
         self._written: View | None = None
+        """What the disk has."""
         self._zones_of: tuple[object, ...] | None = None
         self._made: tuple[Zone, ...] = ()
         self._built: Wanted | None = None
@@ -75,6 +78,9 @@ class EdgeNameServer:
             table=self._table_file,
             secret=self._secret(),
         )
+        with contextlib.suppress(OSError, SchemaError):
+            self._written = View.from_bytes(self._view_file.read_bytes())
+            verdicts.remember(self._written.out, self._written.drained)
 
     async def run(self) -> None:
         """Answer until cancelled."""
@@ -82,7 +88,9 @@ class EdgeNameServer:
             group.create_task(self._serve(), name="name server")
             group.create_task(self._build_for_ever(), name="steering table")
             while True:
-                self.renew()
+                await self.renew()
+                if self.workers.ready:
+                    self._conditions.set("dns", None, now=self._clock())
                 self._verdicts.changed.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK):
@@ -98,19 +106,23 @@ class EdgeNameServer:
                 self._conditions.set("dns", sentence, now=self._clock())
             await asyncio.sleep(_AGAIN)
 
-    def renew(self) -> None:
-        """Write the view and have the workers read it, if it is another one."""
+    async def renew(self) -> None:
+        """Tell the workers what has changed: first what needs no disk, then the zones by the file that they read."""
         found = self._look()
         if found is None or found == self._written:
             return
+        if (moment := found.moment()) != self._told:
+            self.workers.tell(found)
+            self._told = moment
         try:
-            write_durably(self._view_file, found.to_bytes())
+            await asyncio.to_thread(write_durably, self._view_file, found.to_bytes())
         except EdgewardError as error:
             self._conditions.set("dns view", error.message, now=self._clock())
             return
         self._conditions.set("dns view", None, now=self._clock())
-        self._written = found
-        self.workers.load()
+        before, self._written = self._written, found
+        if before is None or found.at(before.moment()) != before:
+            self.workers.load()
 
     def _look(self) -> View | None:
         """Return what is to be answered now; None if that is not known.
@@ -124,11 +136,14 @@ class EdgeNameServer:
 
     def _from_disk(self) -> View | None:
         if self._written is None:
-            try:
-                self._written = View.from_bytes(self._view_file.read_bytes())
-            except (OSError, SchemaError):
-                return None
-        return replace(self._written, out=dict(self._verdicts.out), lacking=self._lacking(), proofs=Proofs(known=False))
+            return None
+        return replace(
+            self._written,
+            out=dict(self._verdicts.out),
+            drained=self._verdicts.drained,
+            lacking=self._lacking(),
+            proofs=Proofs(known=False),
+        )
 
     def _lacking(self) -> dict[str, dict[str, str]]:
         return {site: dict(lacking) for site, lacking in self._verdicts.lacking.items()}
@@ -193,10 +208,13 @@ class EdgeNameServer:
 
     async def _build(self, wanted: Wanted) -> str | None:
         """Build the table; returns what is wrong, None if nothing is."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "edgeward.dns.build_table", str(self._table_file),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "edgeward.dns.build_table", str(self._table_file),
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+        except OSError as error:  # no more processes or descriptors: others may end
+            return f"the steering table cannot be built, the last one stays: {error.strerror}"
         try:
             async with asyncio.timeout(_BUILD_SECONDS):
                 said, errors = await process.communicate(wanted.to_bytes())

@@ -90,6 +90,16 @@ class Verdicts:
                     async with asyncio.timeout(_LOOK):
                         await self._wake.wait()
 
+    def remember(self, out: Mapping[str, str], drained: frozenset[str]) -> None:
+        """Begin with what was so before a restart: an edge that was down is, until it is seen to answer."""
+        now = self.clock.now()
+        self.out, self.drained = dict(out), drained
+        self.verdicts = {
+            edge: Verdict(edge, up=False, because=(because,), since=now)
+            for edge, because in out.items()
+            if edge not in drained
+        }
+
     @property
     def alone(self) -> bool:
         """Whether only this edge's own observations count: not even its own reports come back from the store."""
