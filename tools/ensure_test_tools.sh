@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Have the programs that the tests ask our name server with: dig and delv, kdig, drill, three resolvers; and Knot, as a
-# parent's name server.
+# Have the programs that the tests ask us with: curl; dig and delv, kdig, drill, three resolvers; Knot, as a parent's name
+# server; and ip, for hosts of their own.
 #
 # The resolvers' own servers are not left running; the tests start their own. Where something cannot be had this says so in
 # one line and succeeds: the tests that need it are skipped with that reason.
@@ -9,6 +9,8 @@ PATH=$PATH:/usr/sbin:/usr/local/sbin:/sbin
 
 missing=()
 units=()
+command -v curl >/dev/null || missing+=(curl)
+command -v ip >/dev/null || missing+=(iproute2)
 command -v dig >/dev/null && command -v delv >/dev/null || missing+=(bind9-dnsutils)
 command -v kdig >/dev/null || missing+=(knot-dnsutils)
 command -v drill >/dev/null || missing+=(ldnsutils)

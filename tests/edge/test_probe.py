@@ -221,6 +221,20 @@ async def test_a_real_edge_answers(loopback_address: str, tmp_path: Path) -> Non
     assert [result.failure for result in results] == [None] * 3
 
 
+def key_usage(*, authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not authority,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
 class Authority:
     """A certificate authority of a test's own."""
 
@@ -258,6 +272,10 @@ class Authority:
             .not_valid_before(self._now - dt.timedelta(days=20))
             .not_valid_after(self._now + dt.timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+            # Python 3.13 asks for all that RFC 5280 sections 4.2.1.1 to 4.2.1.3 do.
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .add_extension(key_usage(authority=authority), critical=True)
         )
         if names:
             found = [

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Final, Self, TypeGuard
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 READY_DEADLINE: Final = 60.0
 """Seconds until a server that was started must answer JetStream requests (it reads its files first)."""
 
+_MEMORY: Final = "96MiB"
 _STOP_PATIENCE: Final = 10.0
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
@@ -140,6 +142,9 @@ class StateServer:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                # What Go's runtime aims to stay below before it gives memory up: unlimited, it lets garbage grow to
+                # several times of what is in use, on a machine that has a site to serve.
+                env={"GOMEMLIMIT": _MEMORY, **os.environ},
                 # Ctrl-C goes to the whole foreground group; we stop the server ourselves, after its clients.
                 start_new_session=True,
             )
