@@ -1,5 +1,7 @@
 """What the fleet's name servers are told: read from TOML with every problem at once, and stored."""
 
+from dataclasses import replace
+
 import pytest
 
 from edgeward.core.dns_settings import DnsSettings, PreferredEdges, Record, parse_dns_settings
@@ -60,6 +62,20 @@ def test_the_stored_form_comes_back() -> None:
     for data in (b"{}", b'{"schema":[1,0]}', b'{"schema":[2,0]}', settings.to_bytes().replace(b"15", b'"x"')):
         with pytest.raises(SchemaError):
             DnsSettings.from_bytes(data)
+
+
+def test_a_stored_name_that_is_none_is_told_apart() -> None:
+    """Zones and mailbox are in every answer: what cannot be a name there makes the whole value unusable."""
+    settings, _ = parse_dns_settings(WHOLE)
+    for wrong in (
+        replace(settings, zone="a..b"),
+        replace(settings, zones=("x" * 64,)),
+        replace(settings, hostmaster="a b.example.net"),
+    ):
+        with pytest.raises(SchemaError, match="is no name of a record"):
+            DnsSettings.from_bytes(wrong.to_bytes())
+    with pytest.raises(InputError, match="1 problem"):
+        parse_dns_settings(f'[dns]\nzone = "a.test"\nhostmaster = "{"x" * 64}@a.test"\n')
 
 
 def test_names_belong_to_the_deepest_zone() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from edgeward.core.codec import Json, canonical_bytes, parse_object
-from edgeward.core.hostnames import parse_hostname
+from edgeward.core.hostnames import parse_hostname, record_name
 from edgeward.core.toml_tables import Reader, Table, text, texts, whole
 from edgeward.errors import InputError, SchemaError
 
@@ -20,9 +20,6 @@ MARGIN: Final = 15
 MOST: Final = 2
 RECORD_TTL: Final = 300
 
-_NAME: Final = re.compile(
-    r"(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-)
 _TYPE: Final = re.compile(r"[A-Z][A-Z0-9]{0,9}")
 _OURS: Final = frozenset(("SOA",))
 
@@ -96,7 +93,7 @@ class DnsSettings:
         """Parse canonical bytes. Raises SchemaError."""
         value = parse_object(data, kind="DNS settings", major=SCHEMA[0])
         try:
-            return cls(
+            made = cls(
                 zone=str(value["zone"]),
                 zones=tuple(map(str, value["zones"])),
                 hostmaster=str(value["hostmaster"]),
@@ -109,9 +106,12 @@ class DnsSettings:
                 most=int(value["most"]),
                 changed=int(value["changed"]),
             )
+            for name in (*made.all_zones, *filter(None, [made.hostmaster])):
+                record_name(name)
         except (KeyError, TypeError, ValueError) as error:
             msg = f"the stored DNS settings are not of the expected shape: {error!r}"
             raise SchemaError(msg) from error
+        return made
 
 
 def parse_dns_settings(
@@ -183,7 +183,7 @@ def _mailbox(value: Any) -> str:
     local, at, domain = text(value).rpartition("@")
     if not at or not re.fullmatch(r"[A-Za-z0-9_-]+", local):
         raise ValueError(f'must be a mailbox such as "hostmaster@example.net", got {value!r}')
-    return f"{local.lower()}.{_zone(domain)}"
+    return record_name(f"{local}.{_zone(domain)}")
 
 
 def _rows(parse: "Callable[[Mapping[str, Json]], Any]") -> "Callable[[Any], tuple[Any, ...]]":
@@ -207,9 +207,7 @@ def _rows(parse: "Callable[[Mapping[str, Json]], Any]") -> "Callable[[Any], tupl
 
 def _record(row: Mapping[str, Json]) -> Record:
     _only(row, ("name", "type", "value", "ttl"))
-    name = text(row.get("name")).lower().removesuffix(".")
-    if not _NAME.fullmatch(name) or len(name) > 253:
-        raise ValueError(f"{name!r} is no name of a record")
+    name = record_name(text(row.get("name")))
     kind = text(row.get("type")).upper()
     if not _TYPE.fullmatch(kind):
         raise ValueError(f"{kind!r} is no type of a record")

@@ -7,6 +7,8 @@ from typing import Final
 
 from edgeward.core.dns_settings import DnsSettings, Record
 from edgeward.core.fleet import EdgeRecord
+from edgeward.core.hostnames import is_record_name, record_name
+from edgeward.core.orders import is_address
 from edgeward.dns.wire import AAAA, CNAME, NS, SOA, A, name_to_wire
 from edgeward.dns.zone import RRset, Zone
 
@@ -18,16 +20,25 @@ NEGATIVE_TTL: Final = 60
 _REFRESH: Final = (3_600, 600, DAY)
 """Refresh, retry and expire of the SOA record: nobody transfers these zones."""
 
+_LONGEST_TTL: Final = (1 << 31) - 1
+"""RFC 2181 section 8."""
+_LONGEST_DATA: Final = 60_000
+"""Bytes: a message over TCP has 65,535."""
+
 Render = Callable[[Record], tuple[int, bytes]]
 """Returns number of the type and data in wire form of a static record (`records.rendered`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FleetZones:
-    """zones: what is to be served. problems: a sentence for each record and name that could not be taken in."""
+    """zones: what is to be served. problems: a sentence for each record, name and edge that could not be taken in.
+
+    of_edges: those of them that lie in an edge's record, so that no settings can mend them.
+    """
 
     zones: tuple[Zone, ...]
     problems: tuple[str, ...]
+    of_edges: tuple[str, ...] = ()
 
 
 def server_name(edge: str, settings: DnsSettings) -> str:
@@ -37,11 +48,22 @@ def server_name(edge: str, settings: DnsSettings) -> str:
 
 def servers_of(settings: DnsSettings, edges: Mapping[str, EdgeRecord]) -> tuple[str, ...]:
     """Return the edges that are named as name servers: those that answer DNS and, where the operator chose, are
-    chosen.
+    chosen. One whose record is odd is not among them.
     """
-    able = [name for name, record in sorted(edges.items()) if DNS_ROLE in record.roles]
+    able = [
+        name
+        for name, record in sorted(edges.items())
+        if DNS_ROLE in record.roles and not _odd(server_name(name, settings), record)
+    ]
     chosen = [name for name in able if name in settings.nameservers] if settings.nameservers else able
     return tuple(chosen or able)
+
+
+def _odd(name: str, record: EdgeRecord) -> str:
+    """Return why an edge cannot be the name server of that name, "" if it can."""
+    if not is_record_name(name):
+        return f"{name!r} is no name of a record"
+    return "; ".join(f"{each!r} is no IP address" for each in record.addresses if not is_address(each))
 
 
 def fleet_zones(
@@ -50,9 +72,15 @@ def fleet_zones(
     """Return the zones. sites: hostnames of each site that has a live release.
 
     A hostname in one of the zones is steered there; every site is steered at `<site>.<fleet's zone>` too, for those
-    whose zone is elsewhere and has a CNAME to it. A static record never stands in the place of a steered name.
+    whose zone is elsewhere and has a CNAME to it. A static record never stands in the place of a steered name. What
+    cannot be served is left out, with a problem: values in the store may be older than the rules for them.
     """
     made = _Zones(settings)
+    of_edges = tuple(
+        f"edge {name} is not named as a name server: {odd}"
+        for name, record in sorted(edges.items())
+        if DNS_ROLE in record.roles and (odd := _odd(server_name(name, settings), record))
+    )
     servers = servers_of(settings, edges)
     for zone in settings.all_zones:
         made.add(zone, SOA, DAY, _soa(settings, servers))
@@ -69,7 +97,7 @@ def fleet_zones(
             if settings.zone_of(hostname) is not None:
                 made.steer(hostname, site)
     made.take_in(settings.records, render)
-    return FleetZones(made.zones() if servers else (), tuple(made.problems))
+    return FleetZones(made.zones() if servers else (), (*of_edges, *made.problems), of_edges)
 
 
 def _soa(settings: DnsSettings, servers: tuple[str, ...]) -> bytes:
@@ -77,6 +105,18 @@ def _soa(settings: DnsSettings, servers: tuple[str, ...]) -> bytes:
     numbers = (settings.changed & 0xFFFFFFFF, *_REFRESH, NEGATIVE_TTL)
     hostmaster = settings.hostmaster or f"hostmaster.{settings.zone}"
     return name_to_wire(primary) + name_to_wire(hostmaster) + b"".join(number.to_bytes(4, "big") for number in numbers)
+
+
+def _read(record: Record, render: Render) -> tuple[int, bytes]:
+    """Return what `render` does. Raises ValueError for whatever a name server could not serve."""
+    if record_name(record.name) != record.name:
+        raise ValueError("its name is not in lower case")
+    if not 0 <= record.ttl <= _LONGEST_TTL:
+        raise ValueError(f"its TTL is {record.ttl}; it is 0 to {_LONGEST_TTL} seconds")
+    kind, rdata = render(record)
+    if len(rdata) > _LONGEST_DATA:
+        raise ValueError(f"its data has {len(rdata)} bytes; at most {_LONGEST_DATA} fit into an answer")
+    return kind, rdata
 
 
 class _Zones:
@@ -96,7 +136,12 @@ class _Zones:
             known[1].append(rdata)
 
     def exists(self, name: str) -> None:
-        """Have a name that holds nothing yet: asked for, it is there (RFC 8020), and later has proofs."""
+        """Have a name that holds nothing yet: asked for, it is there (RFC 8020), and later has proofs.
+
+        One that would be too long has none, and is nothing to tell of: the site's own name may still fit.
+        """
+        if not is_record_name(name):
+            return
         zone = self._settings.zone_of(name)
         assert zone is not None
         self._rrsets[zone].setdefault(name, {})
@@ -104,6 +149,9 @@ class _Zones:
     def steer(self, name: str, site: str) -> None:
         zone = self._settings.zone_of(name)
         assert zone is not None
+        if not is_record_name(name):
+            self.problems.append(f"site {site} is not steered at {name!r}, which is no name of a record")
+            return
         if name in self._rrsets[zone] and not {A, AAAA, CNAME}.isdisjoint(self._rrsets[zone][name]):
             self.problems.append(f"{name} is the name of a name server and cannot be that of site {site}")
             return
@@ -117,7 +165,7 @@ class _Zones:
                 self.problems.append(f"the record {each.name} {each.type} is in none of the zones")
                 continue
             try:
-                kind, rdata = render(each)
+                kind, rdata = _read(each, render)
             except ValueError as error:
                 self.problems.append(f"the record {each.name} {each.type} cannot be read: {error}")
                 continue
