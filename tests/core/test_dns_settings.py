@@ -146,6 +146,31 @@ def test_records_that_cannot_be(record: str, why: str) -> None:
     assert any(why in problem.message for problem in caught.value.problems)
 
 
+def test_networks_that_no_steering_table_can_have() -> None:
+    """All of them in one report: a table that cannot be built would keep every later change from the answers."""
+    networks = (
+        "2001:db8::/65", "2001:db8::1/128", "192.0.2.1/24", "::ffff:192.0.2.0/120", "192.0.2.0/24", "192.0.2.0/24",
+        "2001:db8::/48", "2001:DB8:0::/48", "192.0.2.0/255.255.255.0",
+    )  # fmt: skip
+    rows = "".join(f'[[dns.networks]]\nnetwork = "{each}"\nedges = ["fra"]\n' for each in networks)
+    with pytest.raises(InputError) as caught:
+        parse_dns_settings(f'[dns]\nzone = "a.test"\n{rows}')
+    (problem,) = caught.value.problems
+    narrow = "is narrower than /64, and the steering table knows IPv6 addresses by their first 64 bits"
+    assert problem.message == "networks: " + "; ".join(
+        f"number {number}: network: {why}"
+        for number, why in (
+            (1, f"2001:db8::/65 {narrow}; name the /64 that it lies in"),
+            (2, f"2001:db8::1/128 {narrow}; name the /64 that it lies in"),
+            (3, "192.0.2.1/24 has host bits set"),
+            (4, "::ffff:192.0.2.0/120 is an IPv4 network: write 192.0.2.0/24"),
+            (6, "192.0.2.0/24 is given twice"),
+            (8, "2001:db8::/48 is given twice"),
+            (9, "192.0.2.0/24 is given twice"),
+        )
+    )
+
+
 def test_a_file_without_the_table_says_so() -> None:
     """And nothing else."""
     with pytest.raises(InputError, match="1 problem"):

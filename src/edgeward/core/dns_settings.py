@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 from edgeward.core.codec import Json, canonical_bytes, parse_object
 from edgeward.core.hostnames import parse_hostname, record_name
+from edgeward.core.spans import Span
 from edgeward.core.toml_tables import Reader, Table, text, texts, whole
 from edgeward.errors import InputError, SchemaError
 
@@ -133,7 +134,7 @@ def parse_dns_settings(
         hostmaster=table.read("hostmaster", _mailbox, f"hostmaster.{zone}"),
         nameservers=table.read("nameservers", texts, ()),
         records=table.read("records", _rows(_record), ()),
-        networks=table.read("networks", _rows(_network), ()),
+        networks=table.read("networks", _networks, ()),
         margin=table.read("margin", whole(0, 10_000), MARGIN),
         most=table.read("most", whole(1, 8), MOST),
         changed=changed,
@@ -144,6 +145,19 @@ def parse_dns_settings(
     _check(settings, table)
     reader.finish()
     return settings, zone_files
+
+
+def steered_network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Return a network that a steering table can have. Raises ValueError for any other."""
+    network = ipaddress.ip_network(cidr)
+    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+    if mapped is not None and network.prefixlen >= 96:
+        raise ValueError(f"{cidr} is an IPv4 network: write {mapped}/{network.prefixlen - 96}")
+    try:
+        Span.of(network)
+    except InputError as error:
+        raise ValueError(f"{error.message}; {error.hint}") from None
+    return network
 
 
 def outside(settings: DnsSettings) -> list[str]:
@@ -214,13 +228,22 @@ def _record(row: Mapping[str, Json]) -> Record:
     return Record(name, kind, text(row.get("value")), whole(0, 604_800)(row.get("ttl", RECORD_TTL)))
 
 
-def _network(row: Mapping[str, Json]) -> PreferredEdges:
-    _only(row, ("network", "edges"))
-    try:
-        network = ipaddress.ip_network(text(row.get("network")))
-    except ValueError as error:
-        raise ValueError(f"network: {error}") from None
-    return PreferredEdges(str(network), texts(row.get("edges")))
+def _networks(value: Any) -> tuple[PreferredEdges, ...]:
+    seen: set[str] = set()
+
+    def network(row: Mapping[str, Json]) -> PreferredEdges:
+        _only(row, ("network", "edges"))
+        try:
+            found = str(steered_network(text(row.get("network"))))
+        except ValueError as error:
+            raise ValueError(f"network: {error}") from None
+        if found in seen:
+            raise ValueError(f"network: {found} is given twice")
+        seen.add(found)
+        return PreferredEdges(found, texts(row.get("edges")))
+
+    made: tuple[PreferredEdges, ...] = _rows(network)(value)
+    return made
 
 
 def _only(row: Mapping[str, Json], known: tuple[str, ...]) -> None:
