@@ -90,6 +90,23 @@ def test_what_is_out_is_not_named(responder, view) -> None:
     assert texts(ask(responder, query("www.example.test"), source=CLIENTS["syd"])) == [SYDNEY]
 
 
+def test_ipv6_gives_way_to_ipv4_when_its_edges_are_out(responder, view) -> None:
+    """No data for AAAA, also where an answer is remembered, while A goes on to an edge that is well; with all edges
+    out both are answered as if none were.
+    """
+    both = {"fra": "it does not answer", "syd": "it does not answer"}
+
+    def found(kind: str) -> list[dns.message.Message]:
+        return [ask(responder, query("www.example.test", kind), source=CLIENTS["syd"]) for _ in range(3)]
+
+    assert [texts(answer) for answer in found("AAAA")] == [["2001:db8::3"]] * 3
+    responder.replace(view=replace(view, out=both))
+    assert all(is_denial(answer) for answer in found("AAAA"))
+    assert [texts(answer) for answer in found("A")] == [[VIRGINIA]] * 3
+    responder.replace(view=replace(view, out={**both, "iad": "it does not answer"}))
+    assert [texts(answer) for answer in found("AAAA")] == [["2001:db8::3"]] * 3
+
+
 def test_without_a_table_steered_names_fail_and_the_others_do_not(view) -> None:
     """SERVFAIL, so that resolvers ask another server: a fault of ours is no answer."""
     bare = Responder(view, None, secret=SECRET)
