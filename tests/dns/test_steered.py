@@ -193,7 +193,7 @@ def test_a_referral_whose_glue_does_not_fit_is_truncated_and_another_answer_is_n
         for _ in range(2):
             short = ask(responder, query(name))
             assert short.flags & dns.flags.TC
-            assert not (short.answer or short.authority or short.additional)
+            assert not [*short.answer, *short.authority, *short.additional]
         for whole in (ask(responder, query(name), tcp=True), ask(responder, query(name, use_edns=0, payload=1232))):
             assert (whole.flags & dns.flags.TC, len(whole.authority[0]), len(whole.additional)) == (0, 12, 12)
     apex = ask(responder, query("fleet.test", "NS"))
