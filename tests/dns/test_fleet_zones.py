@@ -85,6 +85,36 @@ def test_static_records_stand_beside_and_never_in_the_place_of_what_is_steered(t
     assert "cannot be read" in unknown
 
 
+def test_a_delegation_never_hides_what_the_fleet_has(table) -> None:
+    """One above a steered hostname, or at a name server, is left out with the names; beside them it stands."""
+    below = {"www": ("example.test", "www.sub.example.test", "a.b.sub.example.test")}
+    records = (
+        Record("sub.example.test", "NS", "ns.elsewhere.test."),
+        Record("ns-fra.fleet.test", "NS", "ns.elsewhere.test."),
+        Record("ub.example.test", "NS", "ns.elsewhere.test."),
+        Record("_acme-challenge.www.fleet.test", "NS", "ns.elsewhere.test."),
+    )
+    made = fleet_zones(replace(SETTINGS, records=records), EDGES, below, render=rendered)
+    hidden = "a.b.sub.example.test, www.sub.example.test"
+    assert made.problems == (
+        f"the record sub.example.test NS is left out: the delegation would hide {hidden}",
+        "the record ns-fra.fleet.test NS is left out: the delegation would hide ns-fra.fleet.test",
+    )
+    responder = Responder(View(made.zones, server="fra"), table, secret=SECRET)
+    assert texts(ask(responder, query("www.sub.example.test"), source=CLIENTS["fra"])) == [FRANKFURT]
+    assert texts(ask(responder, query("ns-fra.fleet.test"))) == ["203.0.113.1"]
+    for name in ("www.ub.example.test", "_acme-challenge.www.fleet.test"):
+        referral = ask(responder, query(name))
+        assert [str(rdata) for rdata in referral.authority[0]] == ["ns.elsewhere.test."]
+
+
+def test_what_the_fleet_makes_itself_stays_its_own() -> None:
+    """However the record's type is written."""
+    for kind, value in (("SOA", "a. b. 1 2 3 4 5"), ("TYPE6", "a. b. 1 2 3 4 5"), ("NS", "ns.x.test.")):
+        (problem,) = problems(Record("example.test", kind, value))
+        assert problem == f"the record example.test {kind} is left out: it is made by the fleet itself"
+
+
 def test_a_hostname_that_is_a_name_servers_is_told(table) -> None:
     """A site cannot take the name of a server away."""
     made = fleet_zones(SETTINGS, EDGES, {"evil": ("ns-fra.fleet.test",)}, render=rendered)

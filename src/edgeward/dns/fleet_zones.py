@@ -87,9 +87,7 @@ def fleet_zones(
         for name in servers:
             made.add(zone, NS, DAY, name_to_wire(server_name(name, settings)))
     for name in servers:
-        for address in edges[name].addresses:
-            ip = ipaddress.ip_address(address)
-            made.add(server_name(name, settings), A if ip.version == 4 else AAAA, DAY, ip.packed)
+        made.serve(server_name(name, settings), edges[name].addresses)
     for site, hostnames in sorted(sites.items()):
         made.steer(f"{site}.{settings.zone}", site)
         made.exists(f"_acme-challenge.{site}.{settings.zone}")
@@ -125,6 +123,7 @@ class _Zones:
     def __init__(self, settings: DnsSettings) -> None:
         self.problems: list[str] = []
         self._settings = settings
+        self._servers: set[str] = set()
         self._rrsets: dict[str, dict[str, dict[int, tuple[int, list[bytes]]]]] = {z: {} for z in settings.all_zones}
         self._steered: dict[str, dict[str, str]] = {zone: {} for zone in settings.all_zones}
 
@@ -134,6 +133,13 @@ class _Zones:
         known = self._rrsets[zone].setdefault(name, {}).setdefault(kind, (ttl, []))
         if rdata not in known[1]:
             known[1].append(rdata)
+
+    def serve(self, name: str, addresses: Iterable[str]) -> None:
+        """Add a name server's addresses."""
+        self._servers.add(name)
+        for address in addresses:
+            ip = ipaddress.ip_address(address)
+            self.add(name, A if ip.version == 4 else AAAA, DAY, ip.packed)
 
     def exists(self, name: str) -> None:
         """Have a name that holds nothing yet: asked for, it is there (RFC 8020), and later has proofs.
@@ -152,7 +158,7 @@ class _Zones:
         if not is_record_name(name):
             self.problems.append(f"site {site} is not steered at {name!r}, which is no name of a record")
             return
-        if name in self._rrsets[zone] and not {A, AAAA, CNAME}.isdisjoint(self._rrsets[zone][name]):
+        if name in self._servers:
             self.problems.append(f"{name} is the name of a name server and cannot be that of site {site}")
             return
         self._steered[zone][name] = site
@@ -169,18 +175,28 @@ class _Zones:
             except ValueError as error:
                 self.problems.append(f"the record {each.name} {each.type} cannot be read: {error}")
                 continue
-            there = self._rrsets[zone].get(each.name, {})
-            site = self._steered[zone].get(each.name)
-            if site is not None and kind in {A, AAAA, CNAME, NS}:
-                self.problems.append(f"the record {each.name} {each.type} is left out: site {site} is steered there")
-            elif (kind == CNAME and there) or (CNAME in there and kind != CNAME):
-                self.problems.append(
-                    f"the record {each.name} {each.type} is left out: a CNAME stands alone (RFC 2181 10.1)"
-                )
-            elif kind == CNAME and site is not None:
-                self.problems.append(f"the record {each.name} CNAME is left out: site {site} is steered there")
+            odd = self._in_the_way(zone, each.name, kind)
+            if odd:
+                self.problems.append(f"the record {each.name} {each.type} is left out: {odd}")
             else:
                 self.add(each.name, kind, each.ttl, rdata)
+
+    def _in_the_way(self, zone: str, name: str, kind: int) -> str:
+        """Return why a static record cannot stand beside what there is, "" if it can."""
+        there = self._rrsets[zone].get(name, {})
+        site = self._steered[zone].get(name)
+        if kind == SOA or (kind == NS and name == zone):
+            return "it is made by the fleet itself"
+        if site is not None and kind in {A, AAAA, CNAME, NS}:
+            return f"site {site} is steered there"
+        if (kind == CNAME and there) or (CNAME in there and kind != CNAME):
+            return "a CNAME stands alone (RFC 2181 10.1)"
+        if kind == NS:
+            below = [each for each in self._steered[zone] if each.endswith(f".{name}")]
+            below += [each for each in self._servers if each == name or each.endswith(f".{name}")]
+            if below:
+                return f"the delegation would hide {', '.join(below)}"
+        return ""
 
     def zones(self) -> tuple[Zone, ...]:
         return tuple(
