@@ -1,5 +1,7 @@
 """What the fleet's name servers are told: read from TOML with every problem at once, and stored."""
 
+from dataclasses import replace
+
 import pytest
 
 from edgeward.core.dns_settings import DnsSettings, PreferredEdges, Record, parse_dns_settings
@@ -60,6 +62,20 @@ def test_the_stored_form_comes_back() -> None:
     for data in (b"{}", b'{"schema":[1,0]}', b'{"schema":[2,0]}', settings.to_bytes().replace(b"15", b'"x"')):
         with pytest.raises(SchemaError):
             DnsSettings.from_bytes(data)
+
+
+def test_a_stored_name_that_is_none_is_told_apart() -> None:
+    """Zones and mailbox are in every answer: what cannot be a name there makes the whole value unusable."""
+    settings, _ = parse_dns_settings(WHOLE)
+    for wrong in (
+        replace(settings, zone="a..b"),
+        replace(settings, zones=("x" * 64,)),
+        replace(settings, hostmaster="a b.example.net"),
+    ):
+        with pytest.raises(SchemaError, match="is no name of a record"):
+            DnsSettings.from_bytes(wrong.to_bytes())
+    with pytest.raises(InputError, match="1 problem"):
+        parse_dns_settings(f'[dns]\nzone = "a.test"\nhostmaster = "{"x" * 64}@a.test"\n')
 
 
 def test_names_belong_to_the_deepest_zone() -> None:
@@ -128,6 +144,31 @@ def test_records_that_cannot_be(record: str, why: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_dns_settings(f'[dns]\nzone = "a.test"\n[[dns.records]]\n{record}\n')
     assert any(why in problem.message for problem in caught.value.problems)
+
+
+def test_networks_that_no_steering_table_can_have() -> None:
+    """All of them in one report: a table that cannot be built would keep every later change from the answers."""
+    networks = (
+        "2001:db8::/65", "2001:db8::1/128", "192.0.2.1/24", "::ffff:192.0.2.0/120", "192.0.2.0/24", "192.0.2.0/24",
+        "2001:db8::/48", "2001:DB8:0::/48", "192.0.2.0/255.255.255.0",
+    )  # fmt: skip
+    rows = "".join(f'[[dns.networks]]\nnetwork = "{each}"\nedges = ["fra"]\n' for each in networks)
+    with pytest.raises(InputError) as caught:
+        parse_dns_settings(f'[dns]\nzone = "a.test"\n{rows}')
+    (problem,) = caught.value.problems
+    narrow = "is narrower than /64, and the steering table knows IPv6 addresses by their first 64 bits"
+    assert problem.message == "networks: " + "; ".join(
+        f"number {number}: network: {why}"
+        for number, why in (
+            (1, f"2001:db8::/65 {narrow}; name the /64 that it lies in"),
+            (2, f"2001:db8::1/128 {narrow}; name the /64 that it lies in"),
+            (3, "192.0.2.1/24 has host bits set"),
+            (4, "::ffff:192.0.2.0/120 is an IPv4 network: write 192.0.2.0/24"),
+            (6, "192.0.2.0/24 is given twice"),
+            (8, "2001:db8::/48 is given twice"),
+            (9, "192.0.2.0/24 is given twice"),
+        )
+    )
 
 
 def test_a_file_without_the_table_says_so() -> None:

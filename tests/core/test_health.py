@@ -21,6 +21,7 @@ from edgeward.core.health import (
     judge,
     lacking,
     missing,
+    observed_by,
     observers_of,
     report,
 )
@@ -261,6 +262,17 @@ def test_everybody_observes_in_a_small_fleet() -> None:
     for edge in small:
         assert observers_of(edge, small) == tuple(sorted(small.keys() - {edge}))
     assert observers_of("e0", {"e0": "FRA"}) == ()
+
+
+def test_whom_an_edge_observes_is_found_once_for_a_set_of_edges() -> None:
+    """The other way round from `observers_of`; the same object until an edge comes, goes or moves."""
+    found = {observer: observed_by(observer, frozenset(PLACES.items())) for observer in PLACES}
+    for observer, targets in found.items():
+        assert targets == {edge for edge in PLACES if observer in observers_of(edge, PLACES)}
+    first = observed_by("e0", frozenset(PLACES.items()))
+    assert observed_by("e0", frozenset(reversed(PLACES.items()))) is first
+    less = {edge: place for edge, place in PLACES.items() if edge != min(first)}
+    assert observed_by("e0", frozenset(less.items())) == {e for e in less if "e0" in observers_of(e, less)} != first
 
 
 def test_observers_of_a_large_fleet_are_few_and_far_apart() -> None:

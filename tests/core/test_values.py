@@ -212,6 +212,7 @@ def test_records_round_trip_and_later_minor_fields_are_left_out(record: ReleaseR
         (HostClaim("a.test", "blog", 1), {"site": ["blog"]}),
         (Proof("_acme-challenge.a.test", ()), {"name": "www.a.test"}),
         (Proof("_acme-challenge.a.test", ()), {"name": "_acme-challenge.A.test"}),
+        (Proof("_acme-challenge.a.test", ()), {"name": f"_acme-challenge.{'a' * 64}.test"}),
         (Proof("_acme-challenge.a.test", ()), {"texts": [1]}),
         (Proof("_acme-challenge.a.test", ()), {"texts": "text"}),
         (Proof("_acme-challenge.a.test", ()), {"texts": ["x" * 256]}),

@@ -6,14 +6,16 @@ from pathlib import Path
 import dns.rcode
 import pytest
 
-from dns_world import CLIENTS, FRANKFURT, SECRET, ask, query, texts
+from dns_world import CLIENTS, FRANKFURT, SECRET, ask, query, texts, zones
 from edgeward.core.dns_settings import DnsSettings, Record
 from edgeward.core.fleet import EdgeRecord
 from edgeward.dns.fleet_zones import fleet_zones, servers_of
 from edgeward.dns.records import read_zone_file, rendered
 from edgeward.dns.responder import Responder
 from edgeward.dns.view import View
+from edgeward.dns.zone import RRset, Zone
 from edgeward.errors import DiskError, InputError
+from edgeward.publish.zone_files import read_dns_settings
 
 SETTINGS = DnsSettings(zone="fleet.test", zones=("example.test",), changed=1_800_000_000)
 ROLES = ("http", "dns")
@@ -83,6 +85,36 @@ def test_static_records_stand_beside_and_never_in_the_place_of_what_is_steered(t
     assert "cannot be read" in unknown
 
 
+def test_a_delegation_never_hides_what_the_fleet_has(table) -> None:
+    """One above a steered hostname, or at a name server, is left out with the names; beside them it stands."""
+    below = {"www": ("example.test", "www.sub.example.test", "a.b.sub.example.test")}
+    records = (
+        Record("sub.example.test", "NS", "ns.elsewhere.test."),
+        Record("ns-fra.fleet.test", "NS", "ns.elsewhere.test."),
+        Record("ub.example.test", "NS", "ns.elsewhere.test."),
+        Record("_acme-challenge.www.fleet.test", "NS", "ns.elsewhere.test."),
+    )
+    made = fleet_zones(replace(SETTINGS, records=records), EDGES, below, render=rendered)
+    hidden = "a.b.sub.example.test, www.sub.example.test"
+    assert made.problems == (
+        f"the record sub.example.test NS is left out: the delegation would hide {hidden}",
+        "the record ns-fra.fleet.test NS is left out: the delegation would hide ns-fra.fleet.test",
+    )
+    responder = Responder(View(made.zones, server="fra"), table, secret=SECRET)
+    assert texts(ask(responder, query("www.sub.example.test"), source=CLIENTS["fra"])) == [FRANKFURT]
+    assert texts(ask(responder, query("ns-fra.fleet.test"))) == ["203.0.113.1"]
+    for name in ("www.ub.example.test", "_acme-challenge.www.fleet.test"):
+        referral = ask(responder, query(name))
+        assert [str(rdata) for rdata in referral.authority[0]] == ["ns.elsewhere.test."]
+
+
+def test_what_the_fleet_makes_itself_stays_its_own() -> None:
+    """However the record's type is written."""
+    for kind, value in (("SOA", "a. b. 1 2 3 4 5"), ("TYPE6", "a. b. 1 2 3 4 5"), ("NS", "ns.x.test.")):
+        (problem,) = problems(Record("example.test", kind, value))
+        assert problem == f"the record example.test {kind} is left out: it is made by the fleet itself"
+
+
 def test_a_hostname_that_is_a_name_servers_is_told(table) -> None:
     """A site cannot take the name of a server away."""
     made = fleet_zones(SETTINGS, EDGES, {"evil": ("ns-fra.fleet.test",)}, render=rendered)
@@ -115,3 +147,72 @@ def test_zone_files_are_read(tmp_path: Path) -> None:
         read_zone_file(file, "example.test")
     with pytest.raises(DiskError, match="cannot be read"):
         read_zone_file(tmp_path / "nothing", "example.test")
+
+
+@pytest.mark.parametrize("name", ["\\001" * 30, "a\\.b", "a\\032b", "a*"])
+def test_names_of_a_zone_file_are_those_that_records_may_have(tmp_path: Path, name: str) -> None:
+    """As in `dns.toml`: each other one is a problem of its file, told with the rest before anything is stored."""
+    (tmp_path / "example.test.zone").write_text(
+        f"$TTL 60\n{name} IN A 192.0.2.1\nmail IN A 192.0.2.25\n0/25 IN A 192.0.2.2\n"
+    )
+    content = '[dns]\nzone = "fleet.test"\nzones = ["example.test"]\nzone_files = ["example.test.zone"]\n'
+    with pytest.raises(InputError) as caught:
+        read_dns_settings(content, file=tmp_path / "dns.toml")
+    assert len(caught.value.problems) == 2
+    for problem in caught.value.problems:
+        assert problem.file == str(tmp_path / "example.test.zone")
+        assert "is no name of a record" in problem.message
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Record("\\001" * 30 + ".example.test", "A", "192.0.2.1"),
+        Record("a\\.b.example.test", "A", "192.0.2.1"),
+        Record("a..example.test", "A", "192.0.2.1"),
+        Record(".".join(["a" * 60] * 5) + ".example.test", "A", "192.0.2.1"),
+        Record("WWW.example.test", "A", "192.0.2.1"),
+        Record("a.example.test", "A", "192.0.2.1", -1),
+        Record("a.example.test", "A", "192.0.2.1", 1 << 31),
+        Record("a.example.test", "TXT", '"x" ' * 40_000),
+    ],
+    ids=["escapes", "an escaped dot", "an empty label", "too long", "upper case", "TTL < 0", "TTL > 31 bits", "large"],
+)
+def test_a_stored_record_that_cannot_be_served_is_left_out(table, record: Record) -> None:
+    """With a problem, and the other records are served: no value in the store ends an answer."""
+    settings = replace(SETTINGS, records=(record, Record("mail.example.test", "A", "192.0.2.25")))
+    (problem,) = problems(*settings.records)
+    assert problem.startswith(f"the record {record.name} {record.type} cannot be read: ")
+    assert texts(ask(respond(settings, table), query("mail.example.test"))) == ["192.0.2.25"]
+
+
+def test_edges_and_sites_with_odd_names_are_left_out(table) -> None:
+    """A name server whose name or address is none, a site or hostname whose name does not fit: the others stay."""
+    edges = {
+        **EDGES,
+        "e" * 63: EdgeRecord("e" * 63, "FRA", ("203.0.113.8",), roles=ROLES),
+        "iad": EdgeRecord("iad", "IAD", ("203.0.113.2", "not an address"), roles=ROLES),
+    }
+    sites = {**SITES, "s" * 64: (), "odd": ("a b.example.test",)}
+    made = fleet_zones(SETTINGS, edges, sites, render=rendered)
+    assert servers_of(SETTINGS, edges) == ("fra", "syd")
+    assert made.of_edges == (
+        f"edge {'e' * 63} is not named as a name server: 'ns-{'e' * 63}.fleet.test' is no name of a record",
+        "edge iad is not named as a name server: 'not an address' is no IP address",
+    )
+    assert made.problems[2:] == (
+        "site odd is not steered at 'a b.example.test', which is no name of a record",
+        f"site {'s' * 64} is not steered at '{'s' * 64}.fleet.test', which is no name of a record",
+    )
+    responder = Responder(View(made.zones, server="fra"), table, secret=SECRET)
+    assert texts(ask(responder, query("www.example.test"), source=CLIENTS["fra"])) == [FRANKFURT]
+
+
+@pytest.mark.parametrize("name", ["a" * 64 + ".example.test", "a..example.test", "é.example.test"])
+def test_a_zone_with_a_name_that_has_no_wire_form_cannot_be(name: str) -> None:
+    """So that whoever has a zone can serve it."""
+    (zone,) = (each for each in zones() if each.origin == "example.test")
+    with pytest.raises(InputError, match=r"zone example\.test cannot be served"):
+        replace(zone, rrsets={**zone.rrsets, name: {1: RRset(60, (bytes(4),))}})
+    with pytest.raises(InputError, match=r"zone example\.test cannot be served"):
+        Zone(zone.origin, zone.rrsets, {name: "www"})

@@ -8,7 +8,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from dns_world import CLIENTS, FRANKFURT, SECRET, SYDNEY, VIRGINIA, ask, is_denial, query, texts
+from dns_world import CLIENTS, FRANKFURT, RECORDS, SECRET, SYDNEY, VIRGINIA, ask, is_denial, query, texts, zones
 from edgeward.dns.limits import RateLimiter, Rates
 from edgeward.dns.responder import Responder
 from edgeward.dns.view import Proofs
@@ -90,6 +90,23 @@ def test_what_is_out_is_not_named(responder, view) -> None:
     assert texts(ask(responder, query("www.example.test"), source=CLIENTS["syd"])) == [SYDNEY]
 
 
+def test_ipv6_gives_way_to_ipv4_when_its_edges_are_out(responder, view) -> None:
+    """No data for AAAA, also where an answer is remembered, while A goes on to an edge that is well; with all edges
+    out both are answered as if none were.
+    """
+    both = {"fra": "it does not answer", "syd": "it does not answer"}
+
+    def found(kind: str) -> list[dns.message.Message]:
+        return [ask(responder, query("www.example.test", kind), source=CLIENTS["syd"]) for _ in range(3)]
+
+    assert [texts(answer) for answer in found("AAAA")] == [["2001:db8::3"]] * 3
+    responder.replace(view=replace(view, out=both))
+    assert all(is_denial(answer) for answer in found("AAAA"))
+    assert [texts(answer) for answer in found("A")] == [[VIRGINIA]] * 3
+    responder.replace(view=replace(view, out={**both, "iad": "it does not answer"}))
+    assert [texts(answer) for answer in found("AAAA")] == [["2001:db8::3"]] * 3
+
+
 def test_without_a_table_steered_names_fail_and_the_others_do_not(view) -> None:
     """SERVFAIL, so that resolvers ask another server: a fault of ours is no answer."""
     bare = Responder(view, None, secret=SECRET)
@@ -159,6 +176,29 @@ def test_long_answers_are_truncated_for_udp_alone(responder) -> None:
     whole = ask(responder, query("large.example.test", "TXT"), tcp=True)
     assert not whole.flags & dns.flags.TC
     assert len(texts(whole)[0]) > 2000
+
+
+def test_a_referral_whose_glue_does_not_fit_is_truncated_and_another_answer_is_not(responder, view) -> None:
+    """RFC 9471 section 3.1, also behind an alias; addresses beside an answer are left out without a word."""
+    servers = [f"ns{number}.many.example.test" for number in range(12)]
+    more = [
+        *(f"many.example.test 300 NS {server}." for server in servers),
+        *(f"{server} 300 A 192.0.2.{number}" for number, server in enumerate(servers, start=1)),
+        "led.example.test 300 CNAME www.many.example.test.",
+        *(f"fleet.test 86400 NS ns-{number}.fleet.test." for number in range(6)),
+        *(f"ns-{number}.fleet.test 86400 A 203.0.113.{number}" for number in range(6)),
+    ]
+    responder.replace(view=replace(view, zones=zones(RECORDS + "\n".join(more))))
+    for name in ("www.many.example.test", "led.example.test"):
+        for _ in range(2):
+            short = ask(responder, query(name))
+            assert short.flags & dns.flags.TC
+            assert not [*short.answer, *short.authority, *short.additional]
+        for whole in (ask(responder, query(name), tcp=True), ask(responder, query(name, use_edns=0, payload=1232))):
+            assert (whole.flags & dns.flags.TC, len(whole.authority[0]), len(whole.additional)) == (0, 12, 12)
+    apex = ask(responder, query("fleet.test", "NS"))
+    assert (apex.flags & dns.flags.TC, len(apex.answer[0]), apex.additional) == (0, 8, [])
+    assert len(ask(responder, query("fleet.test", "NS"), tcp=True).additional) == 9
 
 
 # ------------------------------------------------------------------------------------------------- cookies and limits

@@ -11,11 +11,14 @@ MARGIN = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Addresses of one family and the edges that they belong to, nearest first; both empty if no edge has that family.
+    """Addresses of one family and the edges that they belong to, nearest first.
+
+    Both are empty if no edge has that family, or if those that have it are out and another edge is not: readers reach
+    that one over their other family.
 
     because: one sentence for each edge that is named, then one for each that stands before the last of them in the
-    order and is not named.
-    failed_open: every edge with an address of the family is out, so the answer is given as if they were not.
+    order and is not named; for an empty answer one for each edge of the family.
+    failed_open: every edge of the fleet is out, so the answer is given as if they were not.
     """
 
     addresses: tuple[str, ...]
@@ -41,8 +44,9 @@ def choose(
     hold the live release). drained: which of them an operator took out. A further edge is named only where the places
     of both were given for a round trip: an operator's own choice stays alone.
 
-    If every edge with an address of the family is out, all are candidates again (fail open): first those that are only
-    down, then those that lack the release, the drained ones last.
+    If every edge of the order is out, whatever its families, all with an address of this one are candidates again
+    (fail open): first those that are only down, then those that lack the release, the drained ones last. A family that
+    failed open by itself would go on naming a dead edge to readers whom the other family leads to one that is well.
     """
     lacks = lacking or {}
     candidates: list[tuple[Ranked, str]] = []
@@ -51,7 +55,8 @@ def choose(
         if address is not None:
             candidates.append((ranked, address))
     alive = [each for each in candidates if each[0].edge not in out and each[0].edge not in lacks]
-    failed_open = bool(candidates) and not alive
+    all_out = all(each.edge in out or each.edge in lacks for each in order.ranked if each.edge in edges)
+    failed_open = bool(candidates) and all_out
     if failed_open:
         # A worse class is never mixed in for the sake of a second address.
         classes = [(ranked.edge in drained, ranked.edge in lacks) for ranked, _ in candidates]
@@ -61,10 +66,10 @@ def choose(
     ][:most]
     names = tuple(ranked.edge for ranked, _ in named)
     because = [f"{ranked.edge}: {ranked.because}" for ranked, _ in named]
-    if named:
-        places = [ranked.edge for ranked in order.ranked]
-        for name in places[: places.index(names[-1])]:
-            if name not in names:
-                why = out.get(name) or lacks.get(name) or f"it has no IPv{family} address"
-                because.append(f"{name} is not named: {why}")
+    places = [ranked.edge for ranked in order.ranked]
+    before = places[: places.index(names[-1])] if named else [ranked.edge for ranked, _ in candidates]
+    for name in before:
+        if name not in names:
+            why = out.get(name) or lacks.get(name) or f"it has no IPv{family} address"
+            because.append(f"{name} is not named: {why}")
     return Answer(tuple(address for _, address in named), names, tuple(because), failed_open)

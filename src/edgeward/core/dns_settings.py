@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from edgeward.core.codec import Json, canonical_bytes, parse_object
-from edgeward.core.hostnames import parse_hostname
+from edgeward.core.hostnames import parse_hostname, record_name
+from edgeward.core.spans import Span
 from edgeward.core.toml_tables import Reader, Table, text, texts, whole
 from edgeward.errors import InputError, SchemaError
 
@@ -20,9 +21,6 @@ MARGIN: Final = 15
 MOST: Final = 2
 RECORD_TTL: Final = 300
 
-_NAME: Final = re.compile(
-    r"(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-)
 _TYPE: Final = re.compile(r"[A-Z][A-Z0-9]{0,9}")
 _OURS: Final = frozenset(("SOA",))
 
@@ -96,7 +94,7 @@ class DnsSettings:
         """Parse canonical bytes. Raises SchemaError."""
         value = parse_object(data, kind="DNS settings", major=SCHEMA[0])
         try:
-            return cls(
+            made = cls(
                 zone=str(value["zone"]),
                 zones=tuple(map(str, value["zones"])),
                 hostmaster=str(value["hostmaster"]),
@@ -109,9 +107,12 @@ class DnsSettings:
                 most=int(value["most"]),
                 changed=int(value["changed"]),
             )
+            for name in (*made.all_zones, *filter(None, [made.hostmaster])):
+                record_name(name)
         except (KeyError, TypeError, ValueError) as error:
             msg = f"the stored DNS settings are not of the expected shape: {error!r}"
             raise SchemaError(msg) from error
+        return made
 
 
 def parse_dns_settings(
@@ -133,7 +134,7 @@ def parse_dns_settings(
         hostmaster=table.read("hostmaster", _mailbox, f"hostmaster.{zone}"),
         nameservers=table.read("nameservers", texts, ()),
         records=table.read("records", _rows(_record), ()),
-        networks=table.read("networks", _rows(_network), ()),
+        networks=table.read("networks", _networks, ()),
         margin=table.read("margin", whole(0, 10_000), MARGIN),
         most=table.read("most", whole(1, 8), MOST),
         changed=changed,
@@ -144,6 +145,19 @@ def parse_dns_settings(
     _check(settings, table)
     reader.finish()
     return settings, zone_files
+
+
+def steered_network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Return a network that a steering table can have. Raises ValueError for any other."""
+    network = ipaddress.ip_network(cidr)
+    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+    if mapped is not None and network.prefixlen >= 96:
+        raise ValueError(f"{cidr} is an IPv4 network: write {mapped}/{network.prefixlen - 96}")
+    try:
+        Span.of(network)
+    except InputError as error:
+        raise ValueError(f"{error.message}; {error.hint}") from None
+    return network
 
 
 def outside(settings: DnsSettings) -> list[str]:
@@ -183,7 +197,7 @@ def _mailbox(value: Any) -> str:
     local, at, domain = text(value).rpartition("@")
     if not at or not re.fullmatch(r"[A-Za-z0-9_-]+", local):
         raise ValueError(f'must be a mailbox such as "hostmaster@example.net", got {value!r}')
-    return f"{local.lower()}.{_zone(domain)}"
+    return record_name(f"{local}.{_zone(domain)}")
 
 
 def _rows(parse: "Callable[[Mapping[str, Json]], Any]") -> "Callable[[Any], tuple[Any, ...]]":
@@ -207,22 +221,29 @@ def _rows(parse: "Callable[[Mapping[str, Json]], Any]") -> "Callable[[Any], tupl
 
 def _record(row: Mapping[str, Json]) -> Record:
     _only(row, ("name", "type", "value", "ttl"))
-    name = text(row.get("name")).lower().removesuffix(".")
-    if not _NAME.fullmatch(name) or len(name) > 253:
-        raise ValueError(f"{name!r} is no name of a record")
+    name = record_name(text(row.get("name")))
     kind = text(row.get("type")).upper()
     if not _TYPE.fullmatch(kind):
         raise ValueError(f"{kind!r} is no type of a record")
     return Record(name, kind, text(row.get("value")), whole(0, 604_800)(row.get("ttl", RECORD_TTL)))
 
 
-def _network(row: Mapping[str, Json]) -> PreferredEdges:
-    _only(row, ("network", "edges"))
-    try:
-        network = ipaddress.ip_network(text(row.get("network")))
-    except ValueError as error:
-        raise ValueError(f"network: {error}") from None
-    return PreferredEdges(str(network), texts(row.get("edges")))
+def _networks(value: Any) -> tuple[PreferredEdges, ...]:
+    seen: set[str] = set()
+
+    def network(row: Mapping[str, Json]) -> PreferredEdges:
+        _only(row, ("network", "edges"))
+        try:
+            found = str(steered_network(text(row.get("network"))))
+        except ValueError as error:
+            raise ValueError(f"network: {error}") from None
+        if found in seen:
+            raise ValueError(f"network: {found} is given twice")
+        seen.add(found)
+        return PreferredEdges(found, texts(row.get("edges")))
+
+    made: tuple[PreferredEdges, ...] = _rows(network)(value)
+    return made
 
 
 def _only(row: Mapping[str, Json], known: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from typing import Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from edgeward.core.codec import Json, canonical_bytes, parse_object
 from edgeward.core.digest import Digest, parse_digest
+from edgeward.core.hostnames import is_record_name
 from edgeward.errors import SchemaError
 
 SCHEMA = (1, 0)
@@ -161,7 +162,7 @@ class Proof(_Record):
 
     def __post_init__(self) -> None:
         """Hold what the docstring promises. Raises SchemaError."""
-        if self.name != self.name.lower() or not self.name.startswith("_acme-challenge."):
+        if not is_record_name(self.name) or not self.name.startswith("_acme-challenge."):
             msg = f"{self.name[:80]!r} is not the name of a proof"
             raise SchemaError(msg)
         if any(len(text.encode()) > _LONGEST_TEXT for text in self.texts):

@@ -9,6 +9,7 @@ clock.
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Self
 
 from edgeward.core.codec import Json, canonical_bytes, parse_object
@@ -350,8 +351,19 @@ def observers_of(target: str, edges: Mapping[str, str], *, count: int = OBSERVER
         if edges[name] not in places:
             places.add(edges[name])
             first.append(name)
-    rest = [name for name in others if name not in first]
+    chosen = set(first)
+    rest = [name for name in others if name not in chosen]
     return tuple(sorted((first + rest)[:count]))
+
+
+@lru_cache(maxsize=2)
+def observed_by(observer: str, edges: frozenset[tuple[str, str]]) -> frozenset[str]:
+    """Return whom an edge observes. edges: name and place of each, as for `observers_of`.
+
+    Remembered, since that is asked several times a second and costs time that grows with the square of the edges.
+    """
+    places = dict(edges)
+    return frozenset(name for name in places if observer in observers_of(name, places))
 
 
 def sites_digest(sites: Mapping[str, str]) -> str:

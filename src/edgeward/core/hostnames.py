@@ -1,4 +1,7 @@
-"""Hostnames: parsed once into lower-case ASCII (RFC 1123 section 2.1; internationalised names as RFC 3490 A-labels)."""
+"""Hostnames: parsed once into lower-case ASCII (RFC 1123 section 2.1; internationalised names as RFC 3490 A-labels).
+
+And the names of records, which may be others than those of hosts.
+"""
 
 import re
 import unicodedata
@@ -12,6 +15,7 @@ MAX_HOSTNAME = 253
 SLUG: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """A name that is also a DNS label: of a site or a fleet."""
 
+_NAME = re.compile(r"(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PORT = re.compile(r"[^:]*:[0-9]+")
 
@@ -42,6 +46,25 @@ def parse_hostname(text: str) -> str:
         if label.startswith("xn--") and not _decodes(label):
             raise InputError(f"{text!r} is not a hostname: {label!r} is not valid punycode")
     return name
+
+
+def record_name(name: str) -> str:
+    """Return the owner name of a record in lower case, without a final dot.
+
+    Labels of letters, digits, hyphens and underscores, the first one perhaps `*`. Raises ValueError for anything else.
+    """
+    plain = name.lower().removesuffix(".")
+    if not _NAME.fullmatch(plain) or len(plain) > MAX_HOSTNAME:
+        raise ValueError(f"{name!r} is no name of a record")
+    return plain
+
+
+def is_record_name(name: str) -> bool:
+    """Whether a name is one that `record_name` returns."""
+    try:
+        return record_name(name) == name
+    except ValueError:
+        return False
 
 
 def _to_ascii(text: str) -> str:

@@ -31,7 +31,7 @@ class SteeredEdge:
         wrong = []
         if not self.addresses:
             wrong.append("it has no address, so no reader can be sent to it")
-        wrong += [f"{each!r} is no IP address" for each in self.addresses if not _is_address(each)]
+        wrong += [f"{each!r} is no IP address" for each in self.addresses if not is_address(each)]
         if not 1 <= self.weight <= 10_000:
             wrong.append(f"its weight is {self.weight}; a weight is 1 to 10000")
         if wrong:
@@ -82,7 +82,8 @@ def near(one: float | None, other: float | None, margin: float) -> bool:
     return one is not None and other is not None and abs(other - one) <= margin
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether a text is an IPv4 or IPv6 address."""
     try:
         ip_address(text)
     except ValueError:

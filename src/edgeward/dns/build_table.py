@@ -5,7 +5,6 @@ replaced as a whole. What cannot be honoured (an edge whose location is none) is
 fail; a failure is a line on stderr and exit code 1.
 """
 
-import ipaddress
 import json
 import os
 import sys
@@ -13,8 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeward.core.dns_settings import steered_network
 from edgeward.core.orders import SteeredEdge
-from edgeward.core.steering import build
+from edgeward.core.steering import Network, build
 from edgeward.dns.airports import place_of
 from edgeward.dns.geo import Geography
 from edgeward.errors import EdgewardError, InputError
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def write_table(target: Path, wanted: dict[str, Any]) -> list[str]:
-    """Write the table; returns what could not be honoured. Raises InputError, OSError."""
+    """Write the table; returns what could not be honoured: it is left out. Raises InputError, OSError."""
     problems: list[str] = []
     edges = []
     for name, location, addresses, weight in wanted["edges"]:
@@ -57,10 +57,13 @@ def write_table(target: Path, wanted: dict[str, Any]) -> list[str]:
             place = place_of(location)
         except InputError as error:
             problems.append(f"edge {name}: {error.message}; it is ranked by default order alone")
-        edges.append(SteeredEdge(name, place, tuple(addresses), weight))
+        try:
+            edges.append(SteeredEdge(name, place, tuple(addresses), weight))
+        except InputError as error:
+            problems.append(error.message)
     table = build(
         edges,
-        operator=[(ipaddress.ip_network(network), tuple(names)) for network, names in wanted["networks"]],
+        operator=_operator(wanted["networks"], problems),
         geography=Geography(Path(wanted["city_file"]) if wanted["city_file"] else None).networks(),
         margin=wanted["margin"],
     )
@@ -71,6 +74,21 @@ def write_table(target: Path, wanted: dict[str, Any]) -> list[str]:
         os.fsync(file.fileno())
     temp.replace(target)
     return problems
+
+
+def _operator(rows: list[tuple[str, list[str]]], problems: list[str]) -> list[tuple[Network, tuple[str, ...]]]:
+    """Return the operator's networks, each once."""
+    made: dict[Network, tuple[str, ...]] = {}
+    for text, names in rows:
+        try:
+            network = steered_network(text)
+        except ValueError as error:
+            problems.append(f"the edges for the network {text} are left out: {error}")
+            continue
+        if network in made:
+            problems.append(f"the edges for the network {text} are given twice: the first count")
+        made.setdefault(network, tuple(names))
+    return list(made.items())
 
 
 if __name__ == "__main__":

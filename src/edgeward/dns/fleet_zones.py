@@ -7,6 +7,8 @@ from typing import Final
 
 from edgeward.core.dns_settings import DnsSettings, Record
 from edgeward.core.fleet import EdgeRecord
+from edgeward.core.hostnames import is_record_name, record_name
+from edgeward.core.orders import is_address
 from edgeward.dns.wire import AAAA, CNAME, NS, SOA, A, name_to_wire
 from edgeward.dns.zone import RRset, Zone
 
@@ -18,16 +20,25 @@ NEGATIVE_TTL: Final = 60
 _REFRESH: Final = (3_600, 600, DAY)
 """Refresh, retry and expire of the SOA record: nobody transfers these zones."""
 
+_LONGEST_TTL: Final = (1 << 31) - 1
+"""RFC 2181 section 8."""
+_LONGEST_DATA: Final = 60_000
+"""Bytes: a message over TCP has 65,535."""
+
 Render = Callable[[Record], tuple[int, bytes]]
 """Returns number of the type and data in wire form of a static record (`records.rendered`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FleetZones:
-    """zones: what is to be served. problems: a sentence for each record and name that could not be taken in."""
+    """zones: what is to be served. problems: a sentence for each record, name and edge that could not be taken in.
+
+    of_edges: those of them that lie in an edge's record, so that no settings can mend them.
+    """
 
     zones: tuple[Zone, ...]
     problems: tuple[str, ...]
+    of_edges: tuple[str, ...] = ()
 
 
 def server_name(edge: str, settings: DnsSettings) -> str:
@@ -37,11 +48,22 @@ def server_name(edge: str, settings: DnsSettings) -> str:
 
 def servers_of(settings: DnsSettings, edges: Mapping[str, EdgeRecord]) -> tuple[str, ...]:
     """Return the edges that are named as name servers: those that answer DNS and, where the operator chose, are
-    chosen.
+    chosen. One whose record is odd is not among them.
     """
-    able = [name for name, record in sorted(edges.items()) if DNS_ROLE in record.roles]
+    able = [
+        name
+        for name, record in sorted(edges.items())
+        if DNS_ROLE in record.roles and not _odd(server_name(name, settings), record)
+    ]
     chosen = [name for name in able if name in settings.nameservers] if settings.nameservers else able
     return tuple(chosen or able)
+
+
+def _odd(name: str, record: EdgeRecord) -> str:
+    """Return why an edge cannot be the name server of that name, "" if it can."""
+    if not is_record_name(name):
+        return f"{name!r} is no name of a record"
+    return "; ".join(f"{each!r} is no IP address" for each in record.addresses if not is_address(each))
 
 
 def fleet_zones(
@@ -50,18 +72,22 @@ def fleet_zones(
     """Return the zones. sites: hostnames of each site that has a live release.
 
     A hostname in one of the zones is steered there; every site is steered at `<site>.<fleet's zone>` too, for those
-    whose zone is elsewhere and has a CNAME to it. A static record never stands in the place of a steered name.
+    whose zone is elsewhere and has a CNAME to it. A static record never stands in the place of a steered name. What
+    cannot be served is left out, with a problem: values in the store may be older than the rules for them.
     """
     made = _Zones(settings)
+    of_edges = tuple(
+        f"edge {name} is not named as a name server: {odd}"
+        for name, record in sorted(edges.items())
+        if DNS_ROLE in record.roles and (odd := _odd(server_name(name, settings), record))
+    )
     servers = servers_of(settings, edges)
     for zone in settings.all_zones:
         made.add(zone, SOA, DAY, _soa(settings, servers))
         for name in servers:
             made.add(zone, NS, DAY, name_to_wire(server_name(name, settings)))
     for name in servers:
-        for address in edges[name].addresses:
-            ip = ipaddress.ip_address(address)
-            made.add(server_name(name, settings), A if ip.version == 4 else AAAA, DAY, ip.packed)
+        made.serve(server_name(name, settings), edges[name].addresses)
     for site, hostnames in sorted(sites.items()):
         made.steer(f"{site}.{settings.zone}", site)
         made.exists(f"_acme-challenge.{site}.{settings.zone}")
@@ -69,7 +95,7 @@ def fleet_zones(
             if settings.zone_of(hostname) is not None:
                 made.steer(hostname, site)
     made.take_in(settings.records, render)
-    return FleetZones(made.zones() if servers else (), tuple(made.problems))
+    return FleetZones(made.zones() if servers else (), (*of_edges, *made.problems), of_edges)
 
 
 def _soa(settings: DnsSettings, servers: tuple[str, ...]) -> bytes:
@@ -79,12 +105,25 @@ def _soa(settings: DnsSettings, servers: tuple[str, ...]) -> bytes:
     return name_to_wire(primary) + name_to_wire(hostmaster) + b"".join(number.to_bytes(4, "big") for number in numbers)
 
 
+def _read(record: Record, render: Render) -> tuple[int, bytes]:
+    """Return what `render` does. Raises ValueError for whatever a name server could not serve."""
+    if record_name(record.name) != record.name:
+        raise ValueError("its name is not in lower case")
+    if not 0 <= record.ttl <= _LONGEST_TTL:
+        raise ValueError(f"its TTL is {record.ttl}; it is 0 to {_LONGEST_TTL} seconds")
+    kind, rdata = render(record)
+    if len(rdata) > _LONGEST_DATA:
+        raise ValueError(f"its data has {len(rdata)} bytes; at most {_LONGEST_DATA} fit into an answer")
+    return kind, rdata
+
+
 class _Zones:
     """Zones under way."""
 
     def __init__(self, settings: DnsSettings) -> None:
         self.problems: list[str] = []
         self._settings = settings
+        self._servers: set[str] = set()
         self._rrsets: dict[str, dict[str, dict[int, tuple[int, list[bytes]]]]] = {z: {} for z in settings.all_zones}
         self._steered: dict[str, dict[str, str]] = {zone: {} for zone in settings.all_zones}
 
@@ -95,8 +134,20 @@ class _Zones:
         if rdata not in known[1]:
             known[1].append(rdata)
 
+    def serve(self, name: str, addresses: Iterable[str]) -> None:
+        """Add a name server's addresses."""
+        self._servers.add(name)
+        for address in addresses:
+            ip = ipaddress.ip_address(address)
+            self.add(name, A if ip.version == 4 else AAAA, DAY, ip.packed)
+
     def exists(self, name: str) -> None:
-        """Have a name that holds nothing yet: asked for, it is there (RFC 8020), and later has proofs."""
+        """Have a name that holds nothing yet: asked for, it is there (RFC 8020), and later has proofs.
+
+        One that would be too long has none, and is nothing to tell of: the site's own name may still fit.
+        """
+        if not is_record_name(name):
+            return
         zone = self._settings.zone_of(name)
         assert zone is not None
         self._rrsets[zone].setdefault(name, {})
@@ -104,7 +155,10 @@ class _Zones:
     def steer(self, name: str, site: str) -> None:
         zone = self._settings.zone_of(name)
         assert zone is not None
-        if name in self._rrsets[zone] and not {A, AAAA, CNAME}.isdisjoint(self._rrsets[zone][name]):
+        if not is_record_name(name):
+            self.problems.append(f"site {site} is not steered at {name!r}, which is no name of a record")
+            return
+        if name in self._servers:
             self.problems.append(f"{name} is the name of a name server and cannot be that of site {site}")
             return
         self._steered[zone][name] = site
@@ -117,22 +171,32 @@ class _Zones:
                 self.problems.append(f"the record {each.name} {each.type} is in none of the zones")
                 continue
             try:
-                kind, rdata = render(each)
+                kind, rdata = _read(each, render)
             except ValueError as error:
                 self.problems.append(f"the record {each.name} {each.type} cannot be read: {error}")
                 continue
-            there = self._rrsets[zone].get(each.name, {})
-            site = self._steered[zone].get(each.name)
-            if site is not None and kind in {A, AAAA, CNAME, NS}:
-                self.problems.append(f"the record {each.name} {each.type} is left out: site {site} is steered there")
-            elif (kind == CNAME and there) or (CNAME in there and kind != CNAME):
-                self.problems.append(
-                    f"the record {each.name} {each.type} is left out: a CNAME stands alone (RFC 2181 10.1)"
-                )
-            elif kind == CNAME and site is not None:
-                self.problems.append(f"the record {each.name} CNAME is left out: site {site} is steered there")
+            odd = self._in_the_way(zone, each.name, kind)
+            if odd:
+                self.problems.append(f"the record {each.name} {each.type} is left out: {odd}")
             else:
                 self.add(each.name, kind, each.ttl, rdata)
+
+    def _in_the_way(self, zone: str, name: str, kind: int) -> str:
+        """Return why a static record cannot stand beside what there is, "" if it can."""
+        there = self._rrsets[zone].get(name, {})
+        site = self._steered[zone].get(name)
+        if kind == SOA or (kind == NS and name == zone):
+            return "it is made by the fleet itself"
+        if site is not None and kind in {A, AAAA, CNAME, NS}:
+            return f"site {site} is steered there"
+        if (kind == CNAME and there) or (CNAME in there and kind != CNAME):
+            return "a CNAME stands alone (RFC 2181 10.1)"
+        if kind == NS:
+            below = [each for each in self._steered[zone] if each.endswith(f".{name}")]
+            below += [each for each in self._servers if each == name or each.endswith(f".{name}")]
+            if below:
+                return f"the delegation would hide {', '.join(below)}"
+        return ""
 
     def zones(self) -> tuple[Zone, ...]:
         return tuple(

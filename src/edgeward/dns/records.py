@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from edgeward.core.dns_settings import Record
+from edgeward.core.hostnames import record_name
 from edgeward.errors import DiskError, InputError, Problem
 
 
@@ -25,7 +26,8 @@ def rendered(record: Record) -> tuple[int, bytes]:
 def read_zone_file(path: Path, zone: str) -> tuple[Record, ...]:
     """Return the records of a zone file but for SOA and the NS of its apex, which the fleet makes itself.
 
-    Raises InputError with file and line for what is no zone file, DiskError.
+    Raises InputError with file and line for what is no zone file, with file and every name that no record may have,
+    DiskError.
     """
     import dns.exception
     import dns.rdatatype
@@ -41,11 +43,16 @@ def read_zone_file(path: Path, zone: str) -> tuple[Record, ...]:
         # dnspython counts the end of a line to the next one, or not: it is near there.
         message = re.sub(r"^<string>:(\d+): ", r"near line \1: ", str(error)) or type(error).__name__
         raise InputError(f"{path} is no zone file of {zone}: {message}", [Problem(str(path), 0, message)]) from error
-    made = []
-    for name, ttl, rdata in found.iterate_rdatas():
-        owner = name.to_text(omit_final_dot=True).lower()
-        kind = dns.rdatatype.to_text(rdata.rdtype)
-        if kind == "SOA" or (kind == "NS" and owner == zone):
+    made, wrong = [], []
+    for name, rdataset in found.iterate_rdatasets():
+        try:
+            owner = record_name(name.to_text())
+        except ValueError as error:
+            wrong.append(Problem(str(path), 0, str(error)))
             continue
-        made.append(Record(owner, kind, rdata.to_text(), ttl))
+        kind = dns.rdatatype.to_text(rdataset.rdtype)
+        if kind != "SOA" and not (kind == "NS" and owner == zone):
+            made += [Record(owner, kind, rdata.to_text(), rdataset.ttl) for rdata in rdataset]
+    if wrong:
+        raise InputError(f"{path} has names that cannot be served", sorted(set(wrong)))
     return tuple(sorted(made, key=lambda each: (each.name, each.type, each.value)))

@@ -176,7 +176,10 @@ def _limit(edns: Edns | None, *, tcp: bool) -> int:
 
 
 def _assemble(query: Query, body: Body, options: bytes, *, limit: int) -> bytes:
-    """Put an answer together; where it is too long, additional records go first, then it is truncated (RFC 2181 9)."""
+    """Put an answer together; where it is too long, additional records go first, then it is truncated (RFC 2181 9).
+
+    A referral is truncated for want of its glue alone: without it nobody may reach the servers (RFC 9471 section 3.1).
+    """
     flags = QR | query.flags & (RD | _CD) | body.rcode
     if body.authoritative:
         flags |= AA
@@ -184,7 +187,9 @@ def _assemble(query: Query, body: Body, options: bytes, *, limit: int) -> bytes:
     count = 0 if query.edns is None else 1
     more, glue = body.additional
     size = 12 + len(query.question) + len(body.answer[1]) + len(body.authority[1]) + len(own)
-    if size > limit:
+    # Only a referral has both sections: a denial has no additional records, an answer no authority.
+    needed = len(glue) if body.authority[0] else 0
+    if size + needed > limit:
         return message(query.id, flags | TC, query.question, (_EMPTY, _EMPTY, (count, own)))
     if size + len(glue) > limit:
         more, glue = _EMPTY

@@ -39,6 +39,11 @@ class Zone:
             wrong.append("it has no SOA record at its apex, or several")
         if NS not in apex:
             wrong.append("it has no NS records at its apex")
+        for name in dict.fromkeys((*self.rrsets, *self.steered)):
+            try:
+                name_to_wire(name)
+            except ValueError as error:
+                wrong.append(str(error))
         for name, by_type in self.rrsets.items():
             if name != self.origin and not name.endswith(f".{self.origin}"):
                 wrong.append(f"{name} is not in it")

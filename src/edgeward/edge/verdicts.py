@@ -145,9 +145,10 @@ class Verdicts:
 
     def _endpoints(self, *, alone: bool) -> Iterator[Endpoint]:
         """Yield what is to be probed here: everything, while nobody else can be heard."""
-        places = {name: record.location for name, record in self._edges.items()}
+        places = frozenset((name, record.location) for name, record in self._edges.items())
+        wanted = self._edges.keys() if alone else health.observed_by(self._name, places)
         for name, record in self._edges.items():
-            if name == self._name or not (alone or self._name in health.observers_of(name, places)):
+            if name == self._name or name not in wanted:
                 continue
             for address in record.addresses:
                 with contextlib.suppress(ValueError):

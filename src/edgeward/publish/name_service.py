@@ -96,8 +96,9 @@ async def apply_settings(
     found = await store.fleet.get(KEY)
     situation = await read_situation(store, settings)
     made = situation.zones
-    if made.problems:
-        raise InputError(f"the DNS settings cannot be used: {'; '.join(made.problems)}")
+    wrong = [problem for problem in made.problems if problem not in made.of_edges]
+    if wrong:
+        raise InputError(f"the DNS settings cannot be used: {'; '.join(wrong)}")
     try:
         if found is None:
             await store.fleet.create(KEY, settings.to_bytes())
