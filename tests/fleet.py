@@ -26,7 +26,7 @@ from edgeward.core.fleet import EdgeStatus
 from edgeward.store.connection import Store, StoreAddress, open_store
 from waiting import eventually
 
-NAMES = ("fra", "iad", "syd", "sin", "gru")
+NAMES = ("fra", "iad", "syd", "sin", "gru", "nrt", "lhr", "jnb")
 STORE_PORT = 4222
 HTTP_PORT = 8080
 METRICS_PORT = 9145

@@ -61,7 +61,10 @@ async def kill(edge: EdgeProcess) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize(("edges", "victim"), [(2, "fra"), (2, "iad"), (3, "fra"), (3, "syd")])
+@pytest.mark.parametrize(
+    ("edges", "victim"),
+    [(2, "fra"), (2, "iad"), (3, "fra"), (3, "syd"), pytest.param(8, "fra", marks=pytest.mark.long)],
+)
 async def test_an_edge_that_is_frozen_or_killed_is_out_within_five_seconds(
     tmp_path: Path, loopback_addresses: Callable[[], str], edges: int, victim: str
 ) -> None:

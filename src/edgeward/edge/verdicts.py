@@ -144,9 +144,13 @@ class Verdicts:
         }
 
     def _endpoints(self, *, alone: bool) -> Iterator[Endpoint]:
-        """Yield what is to be probed here: everything, while nobody else can be heard."""
+        """Yield what is to be probed here: everything, while nobody else can be heard.
+
+        The edges with the state servers always are: when one freezes, nobody hears of it from others.
+        """
         places = frozenset((name, record.location) for name, record in self._edges.items())
-        wanted = self._edges.keys() if alone else health.observed_by(self._name, places)
+        wanted = set(self._edges if alone else health.observed_by(self._name, places))
+        wanted |= {name for name, record in self._edges.items() if "state" in record.roles}
         for name, record in self._edges.items():
             if name == self._name or name not in wanted:
                 continue
