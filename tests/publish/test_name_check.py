@@ -7,8 +7,18 @@ import dns.message
 import dns.rcode
 import pytest
 
+from edgeward.core.dns_settings import DnsSettings, Record
+from edgeward.core.fleet import EdgeRecord
+from edgeward.dns.responder import Responder
+from edgeward.dns.server import NameServer, bind
+from edgeward.dns.view import View
 from edgeward.dns.wire import A
-from edgeward.publish.name_check import _different, _Question, _Reply, _reply, _strangers, _wrong
+from edgeward.publish.name_check import _different, _Question, _Reply, _reply, _strangers, _wrong, ask_everything
+from edgeward.publish.name_service import Situation
+
+PORT = 5300
+NOWHERE = "fe80::1%lo"
+"""An address that no machine has a way to, since the loopback interface has no link; nothing is ever sent."""
 
 FRA, SYD = (ipaddress.ip_address(address).packed for address in ("203.0.113.1", "203.0.113.3"))
 STATIC = _Question("mail.example.test", A, expected=frozenset([FRA]))
@@ -54,3 +64,27 @@ def test_what_is_no_good_answer(rcode: int, flags: int, wrong: str) -> None:
     answer.set_rcode(dns.rcode.Rcode(rcode))
     answer.flags |= flags
     assert wrong in _reply(answer, STEERED).wrong
+
+
+@pytest.mark.parametrize("four", [True, False])
+async def test_addresses_that_this_machine_has_no_way_to_are_passed_over(loopback_address: str, *, four: bool) -> None:
+    """A machine without IPv6 finds a fleet well over IPv4, with a note for each address; if there are no others, that
+    nobody could be asked is the problem.
+    """
+    addresses = (loopback_address, NOWHERE) if four else (NOWHERE,)
+    situation = Situation(
+        settings=DnsSettings(zone="fleet.test", records=(Record("mail.fleet.test", "A", "192.0.2.25"),)),
+        edges={"fra": EdgeRecord("fra", "FRA", addresses, roles=("dns",), dns_port=PORT)},
+        hostnames={},
+        out={},
+        drained=frozenset(),
+        lacking={},
+    )
+    udp, tcp = bind([loopback_address], PORT)
+    async with NameServer(Responder(View(situation.zones.zones), None, secret=b"")).serving(udp[0], tcp):
+        found = await ask_everything(situation)
+    for each in (*udp[0], *tcp):
+        each.close()
+    passed = (f"fra ({NOWHERE}) was not asked: this machine has no way to IPv6 addresses",)
+    assert (found.problems, found.notes) == (((), passed) if four else (passed, ()))
+    assert found.questions == (10 if four else 0), "SOA, NS, A and AAAA of the server, A of mail; over UDP and TCP"

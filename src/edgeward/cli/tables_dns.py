@@ -48,14 +48,16 @@ def checked(found: CheckReport) -> list[RenderableType]:
     asked = f"{found.questions:,} questions to {', '.join(found.servers) or 'no name server'}"
     if not found.servers:
         return [Text(f"{asked}: no edge answers DNS yet ([dns] in edge.toml)", style=BAD)]
+    notes = [Text(visible(note), style=FAINT) for note in found.notes]
     if not found.problems:
-        return [Text(f"{asked}: every answer is right, and all agree", style=GOOD)]
+        return [Text(f"{asked}: every answer is right, and all agree", style=GOOD), *notes]
     more = len(found.problems) - _MOST_NAMES
     lines = [Text(visible(problem), style=BAD) for problem in found.problems[:_MOST_NAMES]]
     return [
         Text(f"{asked}: {len(found.problems)} problems"),
         *lines,
         *([Text(f"and {more} more (--json)")] if more > 0 else []),
+        *notes,
     ]
 
 

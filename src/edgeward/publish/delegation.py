@@ -1,7 +1,6 @@
 """Whether the rest of the world is led to the fleet: `edgeward dns check --delegation` and `--cname`."""
 
 import asyncio
-import errno
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgeward.dns.fleet_zones import server_name, servers_of
 from edgeward.errors import InputError
-from edgeward.publish.name_check import CheckReport, check_names
+from edgeward.publish.name_check import CheckReport, check_names, is_out_of_reach
 from edgeward.publish.name_service import Situation, read_situation
 from edgeward.store.connection import Store
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = 3.0
 _MOST_ALIASES: Final = 8
-_NO_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.EHOSTUNREACH})
 _PROOF: Final = "_acme-challenge."
 
 
@@ -42,6 +40,7 @@ async def check_fleet(store: Store, *, delegation: bool, cname: bool, resolver: 
         tuple(dict.fromkeys(server for each in reports for server in each.servers)),
         sum(each.questions for each in reports),
         tuple(problem for each in reports for problem in each.problems),
+        tuple(note for each in reports for note in each.notes),
     )
 
 
@@ -160,7 +159,7 @@ async def _refer(zone: str, address: str) -> _Referral | None:
     except dns.exception.Timeout:
         raise _Unknown(f"does not answer within {_SECONDS:.0f} s") from None
     except OSError as error:
-        if ":" in address and error.errno in _NO_FAMILY:
+        if is_out_of_reach(address, error):
             return None
         raise _Unknown(f"cannot be asked: {error}") from error
     except (EOFError, dns.exception.DNSException) as error:

@@ -1,6 +1,7 @@
 """Ask every name server of the fleet for every name, and compare: the use-case behind `edgeward dns check`."""
 
 import asyncio
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -18,17 +19,22 @@ Transport = Literal["UDP", "TCP"]
 SAMPLES: Final = ("8.8.8.0", "139.130.4.0", "194.25.0.0", "200.160.0.0", "196.25.1.0", "202.12.27.0")
 """Client networks on six continents, told as client subnets (RFC 7871): steered names are asked for from each."""
 
+_NO_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.ENETUNREACH})
 _SECONDS: Final = 3.0
 _AT_ONCE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """servers: edges that were asked. questions: how many, UDP and TCP counted apart. problems: one sentence each."""
+    """servers: edges that were asked. questions: how many, UDP and TCP counted apart. problems: one sentence each.
+
+    notes: a sentence for each address that could not be asked from here, which is no fault of the fleet.
+    """
 
     servers: tuple[str, ...]
     questions: int
     problems: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +55,14 @@ class _Question:
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """What one server said: data of the answer's records of the type asked for, or what went wrong."""
+    """What one server said: data of the answer's records of the type asked for, or what went wrong.
+
+    asked: whether this machine could ask it.
+    """
 
     data: frozenset[bytes] = frozenset()
     wrong: str = ""
+    asked: bool = True
 
 
 async def check_names(store: Store) -> CheckReport:
@@ -61,7 +71,14 @@ async def check_names(store: Store) -> CheckReport:
     Static records must be those of the settings; steered names must be answered alike by all servers, with addresses of
     the fleet's edges. Raises NotFoundError (no DNS settings), StoreError.
     """
-    situation = await read_situation(store)
+    return await ask_everything(await read_situation(store))
+
+
+async def ask_everything(situation: Situation) -> CheckReport:
+    """Do what `check_names` does, against what is expected of a situation.
+
+    Addresses of a family that this machine has no way to are passed over with a note, unless there are no others.
+    """
     servers = [
         (edge, address, situation.edges[edge].dns_port)
         for edge in servers_of(situation.settings, situation.edges)
@@ -75,17 +92,23 @@ async def check_names(store: Store) -> CheckReport:
         async with turns:
             return await _ask(address, port, question, transport)
 
-    asked = [
-        (f"{edge} ({address}, {transport})", question, one(address, port, question, transport))
-        for edge, address, port in servers
-        for question in questions
-        for transport in transports
-    ]
-    replies = await asyncio.gather(*(reply for _, _, reply in asked))
+    tried = [(server, question, transport) for server in servers for question in questions for transport in transports]
+    replies = await asyncio.gather(
+        *(one(address, port, question, transport) for (_, address, port), question, transport in tried)
+    )
+    found: _Found = []
+    passed: dict[str, None] = {}
+    for ((edge, address, _), question, transport), reply in zip(tried, replies, strict=True):
+        if reply.asked:
+            found.append((f"{edge} ({address}, {transport})", question, reply))
+        else:
+            passed[f"{edge} ({address}) was not asked: this machine has no way to IPv6 addresses"] = None
     known = {address for record in situation.edges.values() for address in record.addresses}
-    found = [(who, question, reply) for (who, question, _), reply in zip(asked, replies, strict=True)]
     problems = sorted({*_wrong(found), *_different(found), *_strangers(found, known)})
-    return CheckReport(tuple(dict.fromkeys(edge for edge, _, _ in servers)), len(asked), tuple(problems))
+    names = tuple(dict.fromkeys(edge for edge, _, _ in servers))
+    if not found:
+        return CheckReport(names, 0, problems=tuple(passed))
+    return CheckReport(names, len(found), tuple(problems), notes=tuple(passed))
 
 
 def _questions(situation: Situation) -> Iterator[_Question]:
@@ -123,8 +146,13 @@ async def _ask(address: str, port: int, question: _Question, transport: Transpor
     except dns.exception.Timeout:
         return _Reply(wrong=f"no answer within {_SECONDS:.0f} s")
     except (OSError, EOFError, dns.exception.DNSException) as error:
-        return _Reply(wrong=str(error) or type(error).__name__)
+        return _Reply(wrong=str(error) or type(error).__name__, asked=not is_out_of_reach(address, error))
     return _reply(answer, question)
+
+
+def is_out_of_reach(address: str, error: Exception) -> bool:
+    """Whether an address could not be asked because this machine has no IPv6, or no way out with it."""
+    return ":" in address and isinstance(error, OSError) and error.errno in _NO_FAMILY
 
 
 def _reply(answer: "dns.message.Message", question: _Question) -> _Reply:
