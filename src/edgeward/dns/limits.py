@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final
 
 _MOST: Final = 100_000
-"""Prefixes that are remembered; the one that was seen longest ago is forgotten for a new one."""
+"""Prefixes that are remembered. For a new one the oldest goes, where one counts as new again when it is over its limit."""
 
 
 class Verdict(Enum):
