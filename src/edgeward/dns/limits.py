@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final
 
 _MOST: Final = 100_000
-"""Prefixes that are remembered. For a new one the oldest goes, where one counts as new again when it is over its limit."""
+"""Prefixes that are remembered; for a new one goes the one that was new, or over its limit, longest ago."""
 
 
 class Verdict(Enum):
