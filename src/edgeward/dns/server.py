@@ -25,9 +25,8 @@ _MAPPED: Final = b"\0" * 10 + b"\xff\xff"
 
 @dataclass(frozen=True, slots=True)
 class TcpLimits:
-    """connections: at once. from_one: of one client (IPv4 address, IPv6 /56). idle: seconds without a whole question until one is closed.
-
-    pending: seconds that a client may take to read an answer.
+    """connections: at once. from_one: of one client (IPv4 address, IPv6 /56). idle: seconds without a whole question
+    until one is closed. pending: seconds that a client may take to read an answer.
     """
 
     connections: int = 256
