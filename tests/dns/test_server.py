@@ -14,6 +14,7 @@ import dns.rcode
 import pytest
 
 from dns_world import FRANKFURT, SYDNEY
+from edgeward.dns.limits import client_of
 from edgeward.dns.responder import Responder
 from edgeward.dns.server import NameServer, TcpLimits, bind, packed
 from edgeward.errors import ServeError
@@ -171,6 +172,20 @@ def test_an_address_that_is_taken_is_a_clear_error(loopback_address: str) -> Non
         other.listen()
         with pytest.raises(ServeError, match=rf"cannot listen on {re.escape(loopback_address)} port {PORT}.*in use"):
             bind([loopback_address], PORT)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8:0:1::1", "2001:db8:0:fe::2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:100::1", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+    ],
+)
+def test_connections_are_counted_by_client(one: str, other: str, *, same: bool) -> None:
+    """An IPv6 client has a /56 of addresses to connect from, and as many connections as an IPv4 one all the same."""
+    assert (client_of(packed(one)) == client_of(packed(other))) is same
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,42 @@ def test_another_version_is_bad(responder) -> None:
     assert (answer.rcode(), answer.edns, answer.answer) == (dns.rcode.BADVERS, 0, [])
 
 
+OPT = bytes.fromhex("0000290200000080000000")
+
+
+@pytest.mark.parametrize(
+    ("mend", "rcode"),
+    [
+        pytest.param(lambda data: data[:2] + b"\x28" + data[3:], dns.rcode.NOTIMP, id="UPDATE"),
+        pytest.param(
+            lambda data: data[:2] + b"\x20" + data[3:7] + b"\1" + data[8:-11] + b"\xc0\x0c\0\6\0\1\0\0\0\0\0\0" + OPT,
+            dns.rcode.NOTIMP,
+            id="NOTIFY with a record",
+        ),
+        pytest.param(lambda data: data[:4] + b"\0\0" + data[6:12] + OPT, dns.rcode.FORMERR, id="no question"),
+        pytest.param(
+            lambda data: data[:4] + b"\0\2" + data[6:-11] + data[12:-11] + OPT, dns.rcode.FORMERR, id="two questions"
+        ),
+        pytest.param(lambda data: data + b"\0", dns.rcode.FORMERR, id="a byte too many"),
+        pytest.param(lambda data: data[:10] + b"\0\2" + data[12:] + OPT, dns.rcode.FORMERR, id="two OPT records"),
+        pytest.param(lambda data: data[:10] + b"\0\2" + data[12:], dns.rcode.FORMERR, id="a record that is not there"),
+    ],
+)
+def test_whoever_sends_edns_gets_it_with_an_error_as_well(responder, mend, rcode) -> None:
+    """RFC 6891 section 6.1.1: wherever the OPT record can be read; DO is repeated. Without one there is none."""
+    plain = query("mail.example.test", use_edns=0, want_dnssec=True, payload=512).to_wire()
+    assert plain.endswith(OPT)
+    answer = dns.message.from_wire(responder.respond(mend(plain), b"\x7f\0\0\1"))
+    assert (answer.rcode(), answer.edns, answer.ednsflags, answer.payload) == (rcode, 0, dns.flags.DO, 1232)
+
+
+def test_an_error_without_edns_has_none(responder) -> None:
+    """Also where what might be an OPT record is cut off."""
+    plain = query("mail.example.test", use_edns=0).to_wire()
+    for data in (plain[:2] + b"\x28" + plain[3:-1], plain[:-5], plain[:10] + b"\0\0" + plain[12:]):
+        assert dns.message.from_wire(responder.respond(data, b"\x7f\0\0\1")).edns == -1
+
+
 def test_nsid_names_the_server(responder) -> None:
     """RFC 5001: only to who asks for it."""
     answer = ask(responder, query("mail.example.test", options=[dns.edns.GenericOption(3, b"")]))

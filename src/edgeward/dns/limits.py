@@ -35,6 +35,13 @@ class Rates:
     prefix6: int = 56
 
 
+def client_of(address: bytes) -> bytes:
+    """Return what one client has for certain, of an address of 4 or 16 bytes: all of an IPv4 address, the /56 of an
+    IPv6 one, since who has that has every address in it.
+    """
+    return address if len(address) == 4 else address[: Rates().prefix6 // 8]
+
+
 class RateLimiter:
     """Budgets by prefix and kind of answer."""
 

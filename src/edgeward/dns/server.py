@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from edgeward.dns.limits import client_of
 from edgeward.dns.responder import Responder
 from edgeward.errors import ServeError
 
@@ -24,9 +25,8 @@ _MAPPED: Final = b"\0" * 10 + b"\xff\xff"
 
 @dataclass(frozen=True, slots=True)
 class TcpLimits:
-    """connections: at once. from_one: of one address. idle: seconds without a whole question until one is closed.
-
-    pending: seconds that a client may take to read an answer.
+    """connections: at once. from_one: of one client (IPv4 address, IPv6 /56). idle: seconds without a whole question
+    until one is closed. pending: seconds that a client may take to read an answer.
     """
 
     connections: int = 256
@@ -127,11 +127,12 @@ class NameServer:
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         source = packed(writer.get_extra_info("peername")[0])
+        client = client_of(source)
         limits = self._limits
-        if self._open.total() >= limits.connections or self._open[source] >= limits.from_one:
+        if self._open.total() >= limits.connections or self._open[client] >= limits.from_one:
             writer.transport.abort()
             return
-        self._open[source] += 1
+        self._open[client] += 1
         task = asyncio.current_task()
         assert task is not None
         self._streams.add(task)
@@ -150,9 +151,9 @@ class NameServer:
             pass
         finally:
             self._streams.discard(task)
-            self._open[source] -= 1
-            if not self._open[source]:
-                del self._open[source]
+            self._open[client] -= 1
+            if not self._open[client]:
+                del self._open[client]
             writer.close()
 
 

@@ -5,6 +5,7 @@ well-formed question raises Refused with the code to answer; one that must not b
 """
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -114,7 +115,17 @@ class Query:
 
 
 def parse_query(data: bytes) -> Query | None:
-    """Parse a message; None: it must not be answered (too short for a header, or an answer itself). Raises Refused."""
+    """Parse a message; None: it must not be answered (too short for a header, or an answer itself). Raises Refused,
+    with the OPT record wherever one can be read: whoever sends one gets one (RFC 6891 section 6.1.1).
+    """
+    try:
+        return _query(data)
+    except Refused as error:
+        error.edns = error.edns or _readable_edns(data)
+        raise
+
+
+def _query(data: bytes) -> Query | None:
     if len(data) < _HEADER.size:
         return None
     ident, flags, questions, answers, authorities, additional = _HEADER.unpack_from(data)
@@ -151,21 +162,44 @@ def _question_end(data: bytes) -> int:
 def _additional(data: bytes, at: int, count: int, question: bytes) -> tuple[Edns | None, int]:
     """Return the OPT record among the additional ones, and where those end. Others are passed over."""
     edns: Edns | None = None
+    for is_root, kind, klass, ttl, start, end in _records(data, at, count, question):
+        if kind == OPT:
+            if edns is not None or not is_root:
+                raise Refused(FORMERR, question)
+            edns = _edns(klass, ttl, data[start:end], question)
+        at = end
+    return edns, at
+
+
+def _records(data: bytes, at: int, count: int, question: bytes) -> Iterator[tuple[bool, int, int, int, int, int]]:
+    """Yield of each record whether its owner is the root, type, class, time to live, and from where to where its data
+    is.
+    """
     for _ in range(count):
         is_root = data[at : at + 1] == b"\0"
         at = _after_name(data, at, question)
         if at + _FIXED.size > len(data):
             raise Refused(FORMERR, question)
         kind, klass, ttl, length = _FIXED.unpack_from(data, at)
-        at += _FIXED.size
-        if at + length > len(data):
+        at += _FIXED.size + length
+        if at > len(data):
             raise Refused(FORMERR, question)
-        if kind == OPT:
-            if edns is not None or not is_root:
-                raise Refused(FORMERR, question)
-            edns = _edns(klass, ttl, data[at : at + length], question)
-        at += length
-    return edns, at
+        yield is_root, kind, klass, ttl, at - length, at
+
+
+def _readable_edns(data: bytes) -> Edns | None:
+    """Return the first OPT record of a message of any other kind, None if none can be read."""
+    _, _, questions, answers, authorities, additional = _HEADER.unpack_from(data)
+    at = _HEADER.size
+    try:
+        for _ in range(questions):
+            at = _after_name(data, at, b"") + 4
+        for is_root, kind, klass, ttl, start, end in _records(data, at, answers + authorities + additional, b""):
+            if kind == OPT and is_root:
+                return _edns(klass, ttl, data[start:end], b"")
+    except Refused as error:
+        return error.edns
+    return None
 
 
 def _after_name(data: bytes, at: int, question: bytes) -> int:
