@@ -1,0 +1,193 @@
+"""The processes of a name server, real ones, while what they answer from changes."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import dns.asyncquery
+import dns.exception
+import dns.message
+import dns.rcode
+import pytest
+
+from dns_world import SECRET, zones
+from edgeward.core.steering_table import SteeringTable
+from edgeward.dns.view import Proofs, View
+from edgeward.dns.workers import Listening, Workers
+from waiting import eventually
+
+PORT = 5300
+PROOF = "_acme-challenge.www.example.test"
+SWAPS = 40
+CLIENTS = 16
+
+
+@dataclass
+class Server:
+    """Two workers, and the files that they read."""
+
+    workers: Workers
+    address: str
+    view: View
+    view_file: Path
+    table_file: Path
+
+    def tell(self, number: int) -> None:
+        """Have the proof say this number."""
+        self.view = replace(self.view, proofs=Proofs(txt={PROOF: (str(number),)}))
+        self.workers.tell(self.view)
+
+    def write(self, data: bytes) -> None:
+        """Replace the file of the view as the agent does."""
+        temp = self.view_file.with_suffix(".new")
+        temp.write_bytes(data)
+        temp.replace(self.view_file)
+
+    async def proof(self) -> int:
+        """Ask for the proof from a port of its own: either worker may answer."""
+        question = dns.message.make_query(PROOF, "TXT")
+        answer = await dns.asyncquery.udp(question, self.address, port=PORT, timeout=3)
+        assert answer.rcode() == dns.rcode.NOERROR
+        return int(answer.answer[0][0].strings[0])
+
+
+@asynccontextmanager
+async def serving(folder: Path, address: str, table: SteeringTable) -> AsyncIterator[Server]:
+    view_file, table_file = folder / "view.json", folder / "steering.table"
+    workers = Workers(Listening((address,), PORT, 2, 0), view=view_file, table=table_file, secret=SECRET)
+    server = Server(workers, address, View(zones(), server="fra"), view_file, table_file)
+    table_file.write_bytes(table.to_bytes())
+    server.tell(0)
+    server.write(server.view.to_bytes())
+    running = asyncio.create_task(workers.run())
+    try:
+        await eventually(lambda: len(workers.ready) == 2, within=20)
+        yield server
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+@pytest.fixture
+async def server(tmp_path: Path, loopback_address: str, table: SteeringTable) -> AsyncIterator[Server]:
+    async with serving(tmp_path, loopback_address, table) as made:
+        yield made
+
+
+async def test_no_question_is_lost_while_both_workers_change(server: Server) -> None:
+    """Forty changes, every fifth of them with new files, while sixteen clients ask without a pause: each question is
+    answered, with what was so before or after the change, and at the end with the last.
+    """
+    asked = 0
+    ended = asyncio.Event()
+
+    async def ask_on() -> None:
+        nonlocal asked
+        while not ended.is_set():
+            assert 0 <= await server.proof() <= SWAPS
+            asked += 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(CLIENTS):
+            group.create_task(ask_on())
+        for number in range(1, SWAPS + 1):
+            server.tell(number)
+            if number % 5 == 0:
+                server.write(server.view.to_bytes())
+                server.workers.load()
+            goal = asked + CLIENTS
+            await eventually(lambda goal=goal: asked >= goal, within=20)
+        ended.set()
+    print(f"\n{asked} questions, none lost")
+    for _ in range(CLIENTS):
+        assert await server.proof() == SWAPS
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b'{"schema":[9,0]}', b'{"schema":[1,0],"zones":7}'])
+async def test_files_that_cannot_be_used_change_nothing(server: Server, data: bytes) -> None:
+    """The last good ones are answered from, and what is told by the pipe is taken all the same."""
+    server.write(data)
+    server.table_file.write_bytes(b"no table")
+    server.workers.load()
+    server.tell(7)
+    await eventually(lambda: says(server, 7), within=10)
+    assert await server.proof() == 7
+    pids = set(children())
+    server.workers._send(b'{"out": 3}\n')
+    server.workers._send(b"no json\n")
+    server.tell(8)
+    await eventually(lambda: says(server, 8), within=10)
+    assert set(children()) == pids
+
+
+async def says(server: Server, number: int) -> bool:
+    """Whether several questions in a row, which both workers answer, are answered so."""
+    return all([await server.proof() == number for _ in range(8)])
+
+
+def children() -> list[int]:
+    """The workers of this process."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            line = (entry.parent / "cmdline").read_bytes()
+            if int(entry.read_text().rpartition(")")[2].split()[1]) == os.getpid() and b"dns.worker" in line:
+                found.append(int(entry.parent.name))
+    return found
+
+
+async def test_a_frozen_worker_is_started_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that says nothing is no worker: another takes its socket over, and the questions that wait in it."""
+    victim, other = children()
+    os.kill(victim, signal.SIGSTOP)
+    try:
+        await eventually(lambda: len(children()) == 2 and victim not in children(), within=40)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGCONT)
+    assert other in children()
+    await eventually(lambda: says(server, 0), within=20, ignoring=(dns.exception.Timeout,))
+
+
+async def test_a_question_waits_for_the_next_worker(server: Server) -> None:
+    """What has arrived when a worker is killed is answered by the one that takes its place."""
+    server.tell(5)
+    await eventually(lambda: says(server, 5), within=10)
+    victims = children()
+    for pid in victims:
+        os.kill(pid, signal.SIGSTOP)
+    question = dns.message.make_query(PROOF, "TXT").to_wire()
+    loop = asyncio.get_running_loop()
+    socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(8)]
+    try:
+        for sock in socks:
+            sock.setblocking(False)
+            sock.connect((server.address, PORT))
+            sock.send(question)
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(20):
+            answers = [await loop.sock_recv(sock, 4096) for sock in socks]
+    finally:
+        for sock in socks:
+            sock.close()
+    assert {dns.message.from_wire(each).answer[0][0].strings for each in answers} == {(b"5",)}
+
+
+def test_a_moment_goes_through_the_pipe_as_it_is() -> None:
+    """What workers are told is all of a view that may change by the second."""
+    view = View(
+        zones(),
+        out={"syd": "dead", "iad": "drained"},
+        drained=frozenset({"iad"}),
+        lacking={"www": {"fra": "old"}},
+        proofs=Proofs(txt={PROOF: ("a", "b")}),
+    )
+    assert View(zones()).at(json.loads(json.dumps(view.moment()))) == view
