@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator
 
 import dns.asyncquery
 import dns.edns
+import dns.flags
 import dns.message
 import dns.rcode
 import pytest
 
-from dns_world import FRANKFURT, SYDNEY
-from edgeward.dns.limits import client_of
+from dns_world import FRANKFURT, SECRET, SYDNEY
+from edgeward.dns.limits import RateLimiter, Rates, client_of
 from edgeward.dns.responder import Responder
 from edgeward.dns.server import NameServer, TcpLimits, bind, packed
 from edgeward.errors import ServeError
@@ -97,6 +98,110 @@ async def test_the_tools_agree(running: Running, run_tool) -> None:
         for tool, command in tools.items():
             out = " ".join((await run_tool(*command(name, kind))).split())
             assert expected in out, f"{tool}: {out}"
+
+
+SOA = "example.test. 60 IN SOA ns-fra.fleet.test. hostmaster.fleet.test. 7 3600 600 86400 60"
+CASES = (
+    ("nothing.example.test", "A", "NXDOMAIN", "qr aa", (SOA,), "ncache nxdomain"),
+    ("mail.example.test", "AAAA", "NOERROR", "qr aa", (SOA,), "ncache nxrrset"),
+    ("www.example.test", "A", "NOERROR", "qr aa", (f"www.example.test. 30 IN A {FRANKFURT}",), FRANKFURT),
+    (
+        "chain.example.test", "A", "NOERROR", "qr aa",
+        (
+            "chain.example.test. 300 IN CNAME alias.example.test.",
+            "alias.example.test. 300 IN CNAME www.example.test.",
+            f"www.example.test. 30 IN A {FRANKFURT}",
+        ),
+        f"alias.example.test. 300 IN CNAME www.example.test. www.example.test. 30 IN A {FRANKFURT}",
+    ),
+    (
+        "www.child.example.test", "A", "NOERROR", "qr",
+        (
+            "child.example.test. 300 IN NS ns1.child.example.test.",
+            "child.example.test. 300 IN NS ns.elsewhere.test.",
+            "ns1.child.example.test. 300 IN A 192.0.2.53",
+        ),
+        "referral",
+    ),
+)  # fmt: skip
+"""Name, type, code, flags, records, and what delv says, which goes on as a resolver would."""
+
+
+@pytest.mark.parametrize(("name", "kind", "rcode", "flags", "records", "resolved"), CASES, ids=[c[0] for c in CASES])
+async def test_the_tools_agree_on_every_kind_of_answer(
+    running: Running, run_tool, name: str, kind: str, rcode: str, flags: str, records: tuple[str, ...], resolved: str
+) -> None:
+    """Steered, aliases, no such name, no such type, a referral with glue: code, flags, records, and nothing more."""
+    at = (f"@{running.address}", "-p", str(PORT))
+    for tool, command in {
+        "dig": running.dig("+norecurse", name, kind),
+        "kdig": ("kdig", "+norecurse", *at, name, kind),
+        "drill": ("drill", "-o", "rd", *at, name, kind),
+    }.items():
+        out = await run_tool(*command)
+        assert re.search(rf"(?:status|rcode): {rcode}\b", out), f"{tool}: {out}"
+        assert re.search(rf"flags: {flags} ?;", out, re.IGNORECASE), f"{tool}: {out}"
+        lines = {" ".join(line.split()) for line in out.splitlines() if line and not line.startswith(";")}
+        assert lines == set(records), f"{tool}: {out}"
+    assert resolved in " ".join((await run_tool("delv", "-i", *at, name, kind)).split())
+
+
+async def test_the_tools_agree_on_edns(running: Running, run_tool) -> None:
+    """Client subnet, NSID, a cookie that is taken for good and known again, and BADVERS for version 1."""
+    at = (f"@{running.address}", "-p", str(PORT))
+    asked = ("+nsid", "+subnet=139.130.4.0/24", "+cookie=0123456789abcdef", "www.example.test")
+    told = await run_tool(*running.dig(*asked))
+    cookie = re.search(r"COOKIE: (0123456789abcdef[0-9a-f]{32}) \(good\)", told)
+    assert cookie, told
+    assert '("fra")' in told
+    for out in (told, await run_tool("kdig", *at, *asked)):
+        assert re.search(r"CLIENT-SUBNET: 139\.130\.4\.0/24/[1-9]", out), out
+        assert "NSID: " in out
+        assert SYDNEY in out
+        assert FRANKFURT not in out
+    again = await run_tool(*running.dig(f"+cookie={cookie[1]}", "mail.example.test"))
+    assert f"COOKIE: {cookie[1]} (good)" in again
+    for command in (running.dig("+edns=1", "+noednsnegotiation"), ("kdig", *at, "+edns=1")):
+        out = await run_tool(*command, "mail.example.test")
+        assert "status: BADVERS" in out
+        assert re.search(r"version: 0", out, re.IGNORECASE)
+        assert "192.0.2.25" not in out
+
+
+async def test_a_flood_is_answered_in_part_and_who_is_there_comes_back_over_tcp(
+    table, view, loopback_address: str, run_tool
+) -> None:
+    """Past the limit every second answer is truncated and the others are left out; dig, told so, asks over TCP, and
+    with a cookie of the server's it is answered over UDP.
+    """
+    limiter = RateLimiter(Rates(per_second=1, burst=1, slip=2))
+    responder = Responder(view, table, secret=SECRET, limiter=limiter, steady=lambda: 0.0)
+    udp, tcp = bind([loopback_address], PORT)
+    server = NameServer(responder)
+    async with server.serving(udp[0], tcp):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.setblocking(False)
+            client.connect((loopback_address, PORT))
+            for number in range(1, 10):
+                client.send(dns.message.make_query("mail.example.test", "A", id=number).to_wire())
+            loop, found = asyncio.get_running_loop(), []
+            while not found or found[-1].id != 9:
+                async with asyncio.timeout(5):
+                    found.append(dns.message.from_wire(await loop.sock_recv(client, 4096)))
+        seen = [(each.id, bool(each.flags & dns.flags.TC), len(each.answer)) for each in found]
+        assert seen == [(1, False, 1), *((number, True, 0) for number in (3, 5, 7, 9))]
+        dig = ("dig", f"@{loopback_address}", "-p", str(PORT), "+tries=2", "+time=1", "mail.example.test")
+        out = await run_tool(*dig)
+        assert "Truncated, retrying in TCP mode" in out
+        assert "192.0.2.25" in out
+        cookie = re.search(r"COOKIE: ([0-9a-f]{48}) \(good\)", out)
+        assert cookie, out
+        for _ in range(3):
+            out = await run_tool(*dig, f"+cookie={cookie[1]}")
+            assert "Truncated" not in out
+            assert "192.0.2.25" in out
+    for each in (*udp[0], *tcp):
+        each.close()
 
 
 async def test_a_truncated_answer_is_asked_again_over_tcp(running: Running, run_tool) -> None:
