@@ -9,6 +9,7 @@ import dns.rcode
 import pytest
 
 from dns_world import CLIENTS, FRANKFURT, RECORDS, SECRET, SYDNEY, VIRGINIA, ask, is_denial, query, texts, zones
+from edgeward.dns.cookies import is_ours, server_cookie, week_key
 from edgeward.dns.limits import RateLimiter, Rates
 from edgeward.dns.responder import Responder
 from edgeward.dns.view import Proofs
@@ -262,6 +263,16 @@ def test_cookies_are_given_and_known_again(table, view) -> None:
     renewed = again()
     assert renewed != first, "it is renewed before it is too old"
     assert again(cookie=renewed) == renewed
+
+
+def test_cookies_are_made_with_another_key_each_week() -> None:
+    """RFC 7873 section 7.1; one that was made at the end of a week is good into the next."""
+    week = 7 * 86_400
+    end, client = 2000 * week, b"192."
+    made = server_cookie(b"c" * 8, client, secret=SECRET, now=end - 1)
+    assert is_ours(made, client, secret=SECRET, now=end + 100)
+    assert not is_ours(made, client, secret=b"another", now=end + 100)
+    assert len({SECRET, *(week_key(SECRET, number) for number in range(50))}) == 51
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 9, 15, 41])

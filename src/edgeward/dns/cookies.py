@@ -2,10 +2,14 @@
 
 The hash is BLAKE2s with a key, 64 bits, where RFC 9018 has SipHash-2-4: that takes twenty times as long in Python, and
 servers that share an address must then be of this program and have one secret.
+
+The key is another one each week, made of the secret and the week (RFC 7873 section 7.1 wants keys to be replaced): who
+finds out that of one week has nothing of the next.
 """
 
 import hashlib
 import struct
+from functools import lru_cache
 from typing import Final
 
 VERSION: Final = 1
@@ -18,12 +22,13 @@ FUTURE: Final = 300
 
 _HEAD: Final = struct.Struct("!BxxxI")
 _CLIENT: Final = 8
+_WEEK: Final = 7 * 86_400
 
 
 def server_cookie(client: bytes, address: bytes, *, secret: bytes, now: int) -> bytes:
     """Return client and server cookie, 24 bytes. client: 8 bytes. address: 4 or 16. now: seconds since the epoch."""
     head = _HEAD.pack(VERSION, now & 0xFFFFFFFF)
-    return client + head + _hash(client + head + address, secret)
+    return client + head + _hash(client + head + address, secret, now & 0xFFFFFFFF)
 
 
 def is_ours(cookie: bytes, address: bytes, *, secret: bytes, now: int) -> bool:
@@ -36,7 +41,7 @@ def is_ours(cookie: bytes, address: bytes, *, secret: bytes, now: int) -> bool:
         return False
     head = cookie[_CLIENT : _CLIENT + _HEAD.size]
     # Whoever can time an answer to the nanosecond over a network is no concern here: a forged cookie saves a retry.
-    return cookie[-8:] == _hash(cookie[:_CLIENT] + head + address, secret)
+    return cookie[-8:] == _hash(cookie[:_CLIENT] + head + address, secret, made)
 
 
 def answer_cookie(cookie: bytes, address: bytes, *, secret: bytes, now: int) -> tuple[bytes, bool]:
@@ -52,5 +57,11 @@ def made_at(cookie: bytes) -> int:
     return int(_HEAD.unpack_from(cookie, _CLIENT)[1])
 
 
-def _hash(data: bytes, secret: bytes) -> bytes:
-    return hashlib.blake2s(data, digest_size=8, key=secret).digest()
+def _hash(data: bytes, secret: bytes, made: int) -> bytes:
+    return hashlib.blake2s(data, digest_size=8, key=week_key(secret, made // _WEEK)).digest()
+
+
+@lru_cache(maxsize=16)
+def week_key(secret: bytes, week: int) -> bytes:
+    """Return the key of the cookies that are made in one week, counted from the epoch."""
+    return hashlib.blake2s(week.to_bytes(8, "big"), digest_size=16, key=secret).digest()
