@@ -21,7 +21,7 @@ from bench.round_trips import AIRPORTS, REGIONS, places, round_trips, straight_k
 from edgeward.core.answer import choose
 from edgeward.core.geography import Place
 from edgeward.core.steering import SteeredEdge, SteeringTable, build
-from edgeward.dns.geo import Geography, countries
+from edgeward.dns.geo import countries, networks
 
 SUBSETS = 1_000
 PREFIXES = 1_000_000
@@ -191,7 +191,7 @@ def _scene(name: str) -> None:
     chance = random.Random(SEED)
     edges = [SteeredEdge(f"edge-{number}", _somewhere(chance), ("192.0.2.1",)) for number in range(EDGES)]
     measured = list(_from_three(chance)) if name == "measured" else []
-    geography = list(_cities(chance)) if name == "cities" else list(Geography().networks())
+    geography = list(_cities(chance)) if name == "cities" else list(networks())
     before = _peak()
     began = time.perf_counter()
     table = build(edges, measured=measured, geography=geography)

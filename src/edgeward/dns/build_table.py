@@ -16,7 +16,7 @@ from edgeward.core.dns_settings import steered_network
 from edgeward.core.orders import SteeredEdge
 from edgeward.core.steering import Network, build
 from edgeward.dns.airports import place_of
-from edgeward.dns.geo import Geography
+from edgeward.dns.geo import networks
 from edgeward.errors import EdgewardError, InputError
 
 
@@ -64,7 +64,7 @@ def write_table(target: Path, wanted: dict[str, Any]) -> list[str]:
     table = build(
         edges,
         operator=_operator(wanted["networks"], problems),
-        geography=Geography(Path(wanted["city_file"]) if wanted["city_file"] else None).networks(),
+        geography=networks(Path(wanted["city_file"]) if wanted["city_file"] else None),
         margin=wanted["margin"],
     )
     temp = target.with_name(f".{target.name}.new")

@@ -30,35 +30,17 @@ Located = tuple[Span, Place, str]
 _UNITS: Mapping[Family, int] = {4: 24, 6: 48}
 
 
-class Geography:
-    """Where networks are. city_file: a city database in MaxMind's format, None for countries alone."""
+def networks(city_file: Path | None = None) -> Iterator[Located]:
+    """Yield all networks of which a place is known; none overlaps another.
 
-    def __init__(self, city_file: Path | None = None) -> None:
-        self._city_file = city_file
-        self._read: tuple[int, ...] | None = None
-
-    def networks(self) -> Iterator[Located]:
-        """Yield all networks of which a place is known; none overlaps another.
-
-        Raises InputError if the city file cannot be read; what was read of it before then is not the whole.
-        """
-        if self._city_file is None:
-            return _merged(country_networks())
-        self._read = _version(self._city_file)
-        return _merged(city_networks(self._city_file))
-
-    def changed(self) -> bool:
-        """Whether there is another city file than the one that was read last: time to build the table anew.
-
-        False while there is none to be read: what is known stays.
-        """
-        if self._city_file is None:
-            return False
-        found = _version(self._city_file)
-        return found is not None and found != self._read
+    city_file: a city database in MaxMind's format, None for countries alone. Raises InputError if it cannot be read;
+    what was read of it before then is not the whole.
+    """
+    return _merged(country_networks() if city_file is None else city_networks(city_file))
 
 
-def _version(path: Path) -> tuple[int, ...] | None:
+def file_version(path: Path) -> tuple[int, ...] | None:
+    """Return what is another as soon as the file is another one, None while there is none."""
     try:
         status = path.stat()
     except OSError:

@@ -20,6 +20,7 @@ from edgeward.core.dns_settings import DnsSettings
 from edgeward.core.fleet import EdgeRecord
 from edgeward.dns.build_table import Wanted
 from edgeward.dns.fleet_zones import fleet_zones
+from edgeward.dns.geo import file_version
 from edgeward.dns.records import rendered
 from edgeward.dns.view import Proofs, View
 from edgeward.dns.workers import Listening, Workers
@@ -71,7 +72,7 @@ class EdgeNameServer:
         self._zones_of: tuple[object, ...] | None = None
         self._made: tuple[Zone, ...] = ()
         self._built: Wanted | None = None
-        self._city_stamp: float | None = None
+        self._city_version: tuple[int, ...] | None = None
         self.workers = Workers(
             Listening(service.listen, service.port, service.workers or os.cpu_count() or 1, service.answers_per_second),
             view=self._view_file,
@@ -173,12 +174,12 @@ class EdgeNameServer:
         """Build the table whenever what it is made of has changed."""
         while True:
             wanted = self._wanted()
-            if wanted is not None and (wanted, self._stamp()) != (self._built, self._city_stamp):
-                stamp = self._stamp()
+            version = self._city()
+            if wanted is not None and (wanted, version) != (self._built, self._city_version):
                 problem = await self._build(wanted)
                 self._conditions.set("dns table", problem, now=self._clock())
                 if problem is None or self._table_file.exists():
-                    self._built, self._city_stamp = wanted, stamp
+                    self._built, self._city_version = wanted, version
                     self.workers.load()
                 else:
                     await asyncio.sleep(_AGAIN)
@@ -199,12 +200,10 @@ class EdgeNameServer:
         city_file = None if self._service.city_file is None else str(self._service.city_file)
         return Wanted(edges, networks, city_file, float(settings.margin))
 
-    def _stamp(self) -> float | None:
-        """Return when the city database was last changed."""
-        try:
-            return None if self._service.city_file is None else self._service.city_file.stat().st_mtime
-        except OSError:
-            return self._city_stamp
+    def _city(self) -> tuple[int, ...] | None:
+        """Return the version of the city database; while there is none to be read, of the one before."""
+        file = self._service.city_file
+        return None if file is None else file_version(file) or self._city_version
 
     async def _build(self, wanted: Wanted) -> str | None:
         """Build the table; returns what is wrong, None if nothing is."""

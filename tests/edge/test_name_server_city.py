@@ -1,0 +1,48 @@
+"""A city database that the operator names, on a real edge."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cities import city, city_database
+from deploying import ONE, Deployer
+from edgeward.publish.name_service import apply_settings
+from fleet import EdgeProcess, prepare_fleet, started
+from name_servers import DNS, NEAR, SETTINGS, sends
+from waiting import eventually
+
+
+@pytest.mark.parametrize("breaks", [False, True], ids=["a good one", "one that cannot be read, in between"])
+async def test_a_new_city_database_is_followed(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer, *, breaks: bool
+) -> None:
+    """Readers go where the database has them, and soon where the next one has them; what cannot be read changes
+    nothing.
+    """
+    network = "194.25.0.0/24"
+    path = city_database(tmp_path / "city.mmdb", {network: city("Perth", "AU", -31.95, 115.86)})
+    fleet = prepare_fleet(tmp_path / "fleet", loopback_addresses)
+    for edge in fleet:
+        edge.config.write_text(f'{edge.config.read_text()}{DNS}city_file = "{path}"\n')
+    async with started(fleet):
+        async with fleet.store() as store:
+            await deployer.push(store, ONE)
+            await apply_settings(store, SETTINGS)
+        for server in fleet:
+            await eventually(lambda server=server: sends(server, NEAR["fra"], fleet["syd"].address), within=60)
+        if breaks:
+            fresh = tmp_path / "broken.mmdb"
+            fresh.write_bytes(b"no database")
+            fresh.replace(path)
+            for server in fleet:
+                await eventually(lambda server=server: complains(server), within=30)
+                assert await sends(server, NEAR["fra"], fleet["syd"].address)
+        city_database(path, {network: city("Frankfurt", "DE", 50.1, 8.7)})
+        for server in fleet:
+            await eventually(lambda server=server: sends(server, NEAR["fra"], fleet["fra"].address), within=30)
+
+
+async def complains(server: EdgeProcess) -> bool:
+    """Whether an edge says that its table cannot be built."""
+    return b"steering table cannot be built" in (await server.get("/.well-known/edgeward/health")).body
