@@ -1,0 +1,118 @@
+"""An operator tells a fleet its zones, looks at them, and checks what the name servers say."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dns.asyncquery
+import dns.exception
+import dns.message
+import pytest
+
+from fleet import Fleet, prepare_fleet, started
+from program import Program, Ran
+from publishing import write_site
+from waiting import eventually
+
+PORT = 5300
+GERMAN, AMERICAN = "194.25.0.7", "8.8.8.8"
+SETTINGS = """[dns]
+zone = "fleet.test"
+zones = ["example.test"]
+zone_files = ["example.test.zone"]
+"""
+
+
+async def answered(fleet: Fleet, name: str) -> bool:
+    """Whether every name server has addresses for a name."""
+    asked = dns.message.make_query(name, "A")
+    return all([(await dns.asyncquery.udp(asked, each.address, port=PORT, timeout=1)).answer for each in fleet])
+
+
+@dataclass
+class Operator:
+    """Runs command lines against a fleet, each of which must end with its code."""
+
+    program: Program
+    fleet: Fleet
+
+    async def run(self, *words: str | Path, code: int = 0) -> Ran:
+        variables = {"EDGEWARD_STORE": self.fleet.url, "EDGEWARD_TOKEN_FILE": str(self.fleet.token_file)}
+        ran = await asyncio.to_thread(self.program, *words, **variables)
+        assert ran.code == code, f"{words}: {ran}"
+        return ran
+
+    async def found(self, *words: str | Path, code: int = 0) -> dict[str, Any]:
+        return json.loads((await self.run("dns", *words, "--json", code=code)).out)
+
+
+async def refuses_what_cannot_be_served(operator: Operator, file: Path, records: Path) -> None:
+    """Names, files and records that cannot be, each with its exit code; nothing is stored."""
+    records.write_text("$TTL 60\na\\.b IN A 192.0.2.1\n")
+    wrong = await operator.found("apply", file, code=2)
+    (problem,) = wrong["error"]["problems"]
+    assert problem["file"] == str(records)
+    assert "is no name of a record" in problem["message"]
+    assert (await operator.found("apply", file.with_name("nothing.toml"), code=8))["error"]["kind"] == "DiskError"
+    records.write_text("$TTL 60\nmail IN A 192.0.2.25\nwww IN A 192.0.2.1\n")
+    assert "site www is steered there" in (await operator.run("dns", "apply", file, code=2)).err
+    await operator.run("dns", "show", code=6)
+
+
+@pytest.mark.timeout(300)
+async def test_zones_are_applied_shown_explained_and_checked(edgeward, tmp_path, loopback_addresses) -> None:
+    """Each command as a process, for people and with --json; exit codes tell bad input, unknown names and differences
+    apart.
+    """
+    fleet = prepare_fleet(tmp_path / "fleet", loopback_addresses, edges=2)
+    fra, iad = fleet
+    for edge in fleet:
+        edge.config.write_text(edge.config.read_text() + f"\n[dns]\nport = {PORT}\nworkers = 1\n")
+
+    operator = Operator(edgeward, fleet)
+    run, found = operator.run, operator.found
+    site = {
+        "edgeward.toml": '[site]\nname = "www"\nhostnames = ["www.example.test"]\n',
+        "index.html": "<!doctype html>",
+    }
+    file, records = tmp_path / "dns.toml", tmp_path / "example.test.zone"
+    async with started(fleet):
+        await run("push", write_site(tmp_path / "site", site))
+        assert "edgeward dns apply" in (await run("dns", "show", code=6)).err
+
+        file.write_text(SETTINGS)
+        await refuses_what_cannot_be_served(operator, file, records)
+        records.write_text("$TTL 60\nmail IN A 192.0.2.25\n")
+        assert "example.test: 3 names" in (await run("dns", "apply", file)).out
+        assert (await found("apply", file))["zones"]["example.test"] == 3
+        await eventually(
+            lambda: answered(fleet, "mail.example.test"), within=20, ignoring=(OSError, dns.exception.Timeout)
+        )
+
+        shown = await found("show")
+        assert shown["servers"] == {"ns-fra.fleet.test": "fra", "ns-iad.fleet.test": "iad"}
+        assert shown["zones"]["example.test"] == ["mail.example.test", "www.example.test"]
+        assert shown["problems"] == []
+        table = (await run("dns", "show")).out
+        for text in ("fleet.test", "example.test", "ns-iad.fleet.test", "fra", "up"):
+            assert text in table
+
+        why = await found("explain", "www.example.test", GERMAN)
+        assert (why["site"], why["addresses"], why["ttl"]) == ("www", [fra.address], 30)
+        assert [each["edge"] for each in why["ranked"]] == ["fra", "iad"]
+        assert f"{AMERICAN}: {iad.address} " in (await run("dns", "explain", "www.example.test", AMERICAN)).out
+        assert "no IP address" in (await run("dns", "explain", "www.example.test", "nowhere", code=2)).err
+        assert (await found("explain", "x.example.test", GERMAN, code=6))["error"]["kind"] == "NotFoundError"
+
+        # A server answers for the site's hostname once its steering table is built.
+        await eventually(lambda: answered(fleet, "www.example.test"), within=60, ignoring=(dns.exception.Timeout,))
+        well = await found("check")
+        assert (well["servers"], well["problems"], well["notes"]) == (["fra", "iad"], [], [])
+        assert "every answer is right, and all agree" in (await run("dns", "check")).out
+        await iad.stop()
+        late = await found("check", code=1)
+        assert late["problems"]
+        assert all(problem.startswith("iad (") for problem in late["problems"])
+        assert f"{len(late['problems'])} problems" in (await run("dns", "check", code=1)).out
