@@ -1,5 +1,7 @@
 """What a name server answers, rule by rule, with questions and answers made and read by dnspython."""
 
+from dataclasses import replace
+
 import dns.flags
 import dns.message
 import dns.opcode
@@ -8,7 +10,10 @@ import dns.rdataclass
 import dns.rdatatype
 import pytest
 
-from dns_world import CLIENTS, SYDNEY, ask, is_denial, query, texts
+from dns_world import CLIENTS, SECRET, SYDNEY, ask, is_denial, query, texts
+from edgeward.dns.responder import Responder
+from edgeward.dns.wire import NS, SOA
+from edgeward.dns.zone import Zone
 
 # ------------------------------------------------------------------------------------------------------------- headers
 
@@ -189,6 +194,21 @@ def test_a_delegated_name_is_a_referral(responder) -> None:
     ds = ask(responder, query("child.example.test", "DS"))
     assert ds.flags & dns.flags.AA
     assert ds.answer[0].rdtype == dns.rdatatype.DS
+
+
+@pytest.mark.parametrize("child", ["child.example.test", "www.example.test"], ids=["with a DS", "without one"])
+def test_ds_of_a_zone_that_is_ours_too_comes_from_its_parent(view, table, child) -> None:
+    """RFC 4035 section 3.1.4.1; everything else at that name is the child's."""
+    (example,) = (zone for zone in view.zones if zone.origin == "example.test")
+    apex = {kind: rrset for kind, rrset in example.rrsets["example.test"].items() if kind in {NS, SOA}}
+    responder = Responder(replace(view, zones=(*view.zones, Zone(child, {child: apex}))), table, secret=SECRET)
+    answer = ask(responder, query(child, "DS"))
+    assert (answer.rcode(), bool(answer.flags & dns.flags.AA)) == (dns.rcode.NOERROR, True)
+    if child == "child.example.test":
+        assert answer.answer[0].rdtype == dns.rdatatype.DS
+    else:
+        assert (answer.answer, str(answer.authority[0].name)) == ([], "example.test.")
+    assert str(ask(responder, query(child, "TXT")).authority[0].name) == f"{child}."
 
 
 def test_any_is_answered_with_as_little_as_may_be(responder) -> None:

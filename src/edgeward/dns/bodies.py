@@ -11,6 +11,7 @@ from edgeward.dns.wire import (
     AAAA,
     ANY,
     CNAME,
+    DS,
     HINFO,
     NOERROR,
     NS,
@@ -105,6 +106,8 @@ class Bodies:
         zone = self.catalogue.zone_of(name)
         if zone is None:
             return _REFUSED
+        if kind == DS and zone.origin == name and (above := self.catalogue.above(zone)):
+            return _delegation_signer(above, name)
         count, records, owner = 0, b"", _QNAME
         seen: set[bytes] = set()
         while True:
@@ -179,6 +182,15 @@ class Bodies:
         if not answer.addresses:
             return None
         return RRset(view.steered_ttl, tuple(ipaddress.ip_address(each).packed for each in answer.addresses))
+
+
+def _delegation_signer(zone: ZoneIndex, name: bytes) -> Body:
+    """Return what the parent's side of a cut says of DS: the child's has none (RFC 4035 section 3.1.4.1)."""
+    found = zone.look_up(name, DS)
+    known = None if found.kind is Kind.NOTHING else found.node.rrsets.get(DS)
+    if known is None:
+        return Body(NOERROR, authoritative=True, authority=_denial(zone))
+    return Body(NOERROR, authoritative=True, answer=_section(_QNAME, DS, known))
 
 
 def text_rdata(text: str) -> bytes:

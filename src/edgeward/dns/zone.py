@@ -147,6 +147,10 @@ class Catalogue:
     def __init__(self, zones: Iterable[Zone]) -> None:
         self._by_origin = {index.origin: index for index in map(ZoneIndex, zones)}
 
+    def above(self, zone: ZoneIndex) -> ZoneIndex | None:
+        """Return the deepest zone that the apex of another is in, None if it is in none."""
+        return None if zone.origin == b"\0" else self.zone_of(parent(zone.origin))
+
     def zone_of(self, name: bytes) -> ZoneIndex | None:
         """Return the deepest zone that a name is in, None if it is in none."""
         while True:
