@@ -72,7 +72,7 @@ test: setup check  ## every check and every test that is not marked long
 
 test-long: setup  ## the tests marked long: long fuzzing, big sites, chaos
 	@tools/ensure_test_tools.sh
-	@$(BIN)/python -m pytest -m long $(ARGS)
+	@$(BIN)/python -m pytest -m long -n 0 $(ARGS)  # one after the other: what they time must have the machine to itself
 
 demo: setup  ## a fleet of three edges on this machine with a real site; SITE=/some/folder for your own
 	@exec $(BIN)/edgeward demo "$(SITE)" $(ARGS)

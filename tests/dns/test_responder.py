@@ -211,6 +211,18 @@ def test_ds_of_a_zone_that_is_ours_too_comes_from_its_parent(view, table, child)
     assert str(ask(responder, query(child, "TXT")).authority[0].name) == f"{child}."
 
 
+def test_ds_below_a_delegation_elsewhere_is_that_delegations(view, table) -> None:
+    """Our zone below a cut is not our own parent's to speak of: who asks there is sent on, as for any name below."""
+    name = "ours.child.example.test"
+    (example,) = (zone for zone in view.zones if zone.origin == "example.test")
+    apex = {kind: rrset for kind, rrset in example.rrsets["example.test"].items() if kind in {NS, SOA}}
+    responder = Responder(replace(view, zones=(*view.zones, Zone(name, {name: apex}))), table, secret=SECRET)
+    answer = ask(responder, query(name, "DS"))
+    assert (answer.answer, bool(answer.flags & dns.flags.AA)) == ([], False)
+    assert str(answer.authority[0].name) == "child.example.test."
+    assert answer.authority[0].rdtype == dns.rdatatype.NS
+
+
 def test_any_is_answered_with_as_little_as_may_be(responder) -> None:
     """RFC 8482 section 4.2: HINFO for names that exist, denials as for every type."""
     answer = ask(responder, query("example.test", "ANY"))

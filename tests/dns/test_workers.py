@@ -120,7 +120,7 @@ async def test_files_that_cannot_be_used_change_nothing(server: Server, data: by
     await eventually(lambda: says(server, 7), within=10)
     assert await server.proof() == 7
     pids = set(children())
-    server.workers._send(b'{"out": 3}\n')
+    server.workers._send(b'{"out": 3, "drained": [], "lacking": {}, "proofs": {"known": true, "txt": {}}}\n')
     server.workers._send(b"no json\n")
     server.tell(8)
     await eventually(lambda: says(server, 8), within=10)

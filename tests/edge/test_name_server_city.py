@@ -9,7 +9,7 @@ from cities import city, city_database
 from deploying import ONE, Deployer
 from edgeward.publish.name_service import apply_settings
 from fleet import EdgeProcess, prepare_fleet, started
-from name_servers import DNS, NEAR, SETTINGS, sends
+from name_servers import DNS, NEAR, SETTINGS, sends, sends_home
 from waiting import eventually
 
 
@@ -41,6 +41,24 @@ async def test_a_new_city_database_is_followed(
         city_database(path, {network: city("Frankfurt", "DE", 50.1, 8.7)})
         for server in fleet:
             await eventually(lambda server=server: sends(server, NEAR["fra"], fleet["fra"].address), within=30)
+
+
+async def test_a_city_database_that_was_never_good_leaves_the_countries(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """A new edge with a wrong file answers by country, and says what is wrong."""
+    path = tmp_path / "city.mmdb"
+    path.write_bytes(b"no database")
+    fleet = prepare_fleet(tmp_path / "fleet", loopback_addresses)
+    for edge in fleet:
+        edge.config.write_text(f'{edge.config.read_text()}{DNS}city_file = "{path}"\n')
+    async with started(fleet):
+        async with fleet.store() as store:
+            await deployer.push(store, ONE)
+            await apply_settings(store, SETTINGS)
+        for server in fleet:
+            await eventually(lambda server=server: sends_home(fleet, server), within=60)
+            assert await complains(server)
 
 
 async def complains(server: EdgeProcess) -> bool:

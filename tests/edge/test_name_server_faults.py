@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import dns.exception
 
-from deploying import Deployer
-from name_servers import NEAR, WITHIN, ask, seconds_until_gone, sends, steering
+from deploying import ONE, Deployer
+from edgeward.publish.name_service import apply_settings
+from fleet import EdgeProcess, prepare_fleet, started
+from name_servers import DNS, NEAR, PORT, SETTINGS, WITHIN, ask, seconds_until_gone, sends, steering
 from waiting import eventually
 
 
@@ -24,6 +27,36 @@ async def test_a_full_disk_holds_no_failover_up(
         seconds = await seconds_until_gone([iad], NEAR["syd"], syd.address)
         print(f"\nkilled, with a disk that cannot be written to: last named {seconds:.2f} s later")
         assert seconds <= WITHIN
+        await syd.start()
+        await eventually(lambda: sends(iad, NEAR["syd"], syd.address), within=40)
+
+
+async def test_a_port_that_was_taken_is_had_when_it_is_free(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """The edge serves, says what is wrong, and takes it back when it answers."""
+    fleet = prepare_fleet(tmp_path / "fleet", loopback_addresses, edges=1)
+    edge = fleet.first
+    edge.config.write_text(edge.config.read_text() + DNS)
+    with socket.socket(type=socket.SOCK_DGRAM) as holder:
+        holder.bind((edge.address, PORT))
+        async with started(fleet):
+            async with fleet.store() as store:
+                await deployer.push(store, ONE)
+                await apply_settings(store, SETTINGS)
+            await eventually(lambda: says_so(edge), within=20)
+            holder.close()
+            await eventually(lambda: sends(edge, NEAR["fra"], edge.address), within=40, ignoring=(OSError,))
+            await eventually(lambda: says_nothing(edge), within=10)
+
+
+async def says_so(edge: EdgeProcess) -> bool:
+    """Whether an edge says that its name server cannot listen."""
+    return b"the name server cannot listen" in (await edge.get("/.well-known/edgeward/health")).body
+
+
+async def says_nothing(edge: EdgeProcess) -> bool:
+    return not await says_so(edge)
 
 
 async def test_a_restarted_server_names_no_edge_that_was_down_before(

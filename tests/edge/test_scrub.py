@@ -1,5 +1,7 @@
 """The scrub: what rots is found, takes the edge out, and is mended from the store."""
 
+import shutil
+
 import pytest
 
 from edge_parts import MODIFIED, Parts, make_release
@@ -114,6 +116,17 @@ async def test_a_file_and_its_blob_gone_are_fetched(store, parts: Parts, made) -
     await Scrubbing(parts, store).scrub.check_trees()
     assert parts.read(made, "/small.txt") == "x"
     assert parts.disk.blobs.has(made.digest("/small.txt"))
+
+
+async def test_a_folder_of_inodes_that_cannot_be_listed_ends_no_scrub(store, parts: Parts, made) -> None:
+    """The round goes on: what is there of the blobs is looked at one by one."""
+    digest = made.digest("/index.html")
+    folder = parts.disk.blobs.path / "inodes" / digest[:2]
+    shutil.rmtree(folder)
+    folder.write_text("not a folder")
+    scrubbing = Scrubbing(parts, store)
+    assert await scrubbing.scrub.once()
+    assert scrubbing.scrub.progress.rounds == 1
 
 
 async def test_rot_that_nothing_needs_is_thrown_away(store, parts: Parts, made) -> None:

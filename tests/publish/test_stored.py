@@ -2,11 +2,15 @@
 
 import time
 
+import pytest
+
 from edgeward.core.digest import digest_of
 from edgeward.core.fleet import ReleaseRecord
 from edgeward.core.release import unpack_manifest
+from edgeward.errors import QuorumError
 from edgeward.publish.places import Places
 from edgeward.publish.push import push
+from edgeward.publish.values import Waiting
 from publishing import options
 
 
@@ -56,3 +60,25 @@ async def test_a_lost_manifest_does_not_stop_a_push(store, edge, folder, places)
     second = await push(options(folder, now=int(time.time()) + 5), store, places=places)
     assert second.outcome == "released"
     assert second.release != first.release
+
+
+async def test_after_a_push_that_failed_everything_is_asked_for(store, edge, folder, places, monkeypatch) -> None:
+    """What was counted on is forgotten until a push has ended well: it may be what was wrong."""
+    asked: list[int] = []
+    real = store.blobs.present
+
+    async def present(sizes, **options):
+        asked.append(len(sizes))
+        return await real(sizes, **options)
+
+    reporting = await edge()
+    monkeypatch.setattr(store.blobs, "present", present)
+    first = await push(options(folder), store, places=places)
+    (folder / "new.bin").write_bytes(b"new")
+    reporting.stages.clear()
+    with pytest.raises(QuorumError):
+        await push(options(folder, waiting=Waiting(0.8)), store, places=places)
+    reporting.stages.set()
+    (folder / "other.bin").write_bytes(b"other")
+    assert (await push(options(folder), store, places=places)).outcome == "released"
+    assert asked == [first.upload_blobs, 1, first.upload_blobs + 2]

@@ -99,6 +99,20 @@ def test_staging_twice_changes_nothing_and_a_half_built_tree_is_built_anew(blobs
     assert not (root / "identity/left-over").exists()
 
 
+def test_a_shared_folder_that_lost_its_link_is_led_to_all_the_same(blobs, tmp_path):
+    """The link beside it saves inodes, and nothing else: a tree is whole without it."""
+    put(blobs, b"same")
+    put(blobs, b"new")
+    settings = build(Site("one", FILES)).manifest.settings
+    below = entry_of("/below/a", b"same", 1_000)
+    stage(Manifest(settings, (below,)), blobs, tmp_path / "one")
+    for link in (tmp_path / "folders").glob("*.link"):
+        link.unlink()
+    stage(Manifest(settings, (below, entry_of("/new", b"new", 1_000))), blobs, tmp_path / "two")
+    assert contents(tmp_path / "two") == {"identity/below/a": b"same", "identity/new": b"new"}
+    assert os.path.samefile(tmp_path / "one/identity/below", tmp_path / "two/identity/below")
+
+
 def test_a_missing_blob_stages_nothing(blobs, tmp_path):
     """CorruptionError names the blob, and no tree has the release's name."""
     built = adopt(blobs, build(Site("one", FILES)))

@@ -113,7 +113,7 @@ class Manifest:
     @cached_property
     def _canonical(self) -> bytes:
         """The bytes: those that were parsed, as they were, or made from the value when they are first wanted."""
-        # "entries" comes first of the keys. Written here, since `json` takes ten times as long for as many objects.
+        # "entries" comes first of the keys. Written here, since `json` takes three times as long.
         entries = ",".join(map(_entry_text, self.entries))
         try:
             return f'{{"entries":{{{entries}}},'.encode() + canonical_bytes(_rest_json(self))[1:]
@@ -133,7 +133,7 @@ class Manifest:
 
     def digests(self) -> frozenset[Digest]:
         """Return the digests of all blobs."""
-        return frozenset([variant.digest for entry in self.entries for variant in entry.variants])
+        return frozenset(variant.digest for variant in self.blobs())
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes."""

@@ -103,11 +103,9 @@ class Bodies:
 
     def _resolve(self, name: bytes, kind: int, order: int | None) -> Body | None:
         """Return the body; None if it depends on an order of edges and none is given."""
-        zone = self.catalogue.zone_of(name)
+        zone = self.catalogue.zone_of(name, kind)
         if zone is None:
             return _REFUSED
-        if kind == DS and zone.origin == name and (above := self.catalogue.above(zone)):
-            return _delegation_signer(above, name)
         count, records, owner = 0, b"", _QNAME
         seen: set[bytes] = set()
         while True:
@@ -119,7 +117,9 @@ class Bodies:
             if found.kind is Kind.REFERRAL:
                 return _with(_referral(zone, found.node, authoritative=bool(count)), count, records)
             if found.kind is Kind.NOTHING:
-                return _with(Body(NXDOMAIN, authoritative=True, authority=_denial(zone)), count, records)
+                # The apex of a zone of ours is there, also for a parent that does not delegate it.
+                code = NOERROR if kind == DS and self.catalogue.has_apex(name) else NXDOMAIN
+                return _with(Body(code, authoritative=True, authority=_denial(zone)), count, records)
             node = found.node
             alias = node.rrsets.get(CNAME)
             if alias is None or kind in {CNAME, ANY}:
@@ -128,7 +128,7 @@ class Bodies:
             target = alias.rdatas[0].lower()
             records += record(owner, CNAME, alias.ttl, alias.rdatas[0])
             count += 1
-            next_zone = self.catalogue.zone_of(target)
+            next_zone = self.catalogue.zone_of(target, kind)
             if next_zone is None or target in seen or count >= _MOST_ALIASES:
                 return Body(NOERROR, authoritative=True, answer=(count, records))
             name, owner, zone = target, alias.rdatas[0], next_zone
@@ -182,15 +182,6 @@ class Bodies:
         if not answer.addresses:
             return None
         return RRset(view.steered_ttl, tuple(ipaddress.ip_address(each).packed for each in answer.addresses))
-
-
-def _delegation_signer(zone: ZoneIndex, name: bytes) -> Body:
-    """Return what the parent's side of a cut says of DS: the child's has none (RFC 4035 section 3.1.4.1)."""
-    found = zone.look_up(name, DS)
-    known = None if found.kind is Kind.NOTHING else found.node.rrsets.get(DS)
-    if known is None:
-        return Body(NOERROR, authoritative=True, authority=_denial(zone))
-    return Body(NOERROR, authoritative=True, answer=_section(_QNAME, DS, known))
 
 
 def text_rdata(text: str) -> bytes:

@@ -82,8 +82,8 @@ class Responder:
     def replace(
         self, *, view: View | None = None, table: SteeringTable | None = None, catalogue: Catalogue | None = None
     ) -> None:
-        """Answer from something else from now on; what is not given stays. catalogue: of the view's zones, which takes
-        a second to make of a million names, and is made here if it is not given and the zones are others.
+        """Answer from something else from now on; what is not given stays. catalogue: of the view's zones, slow
+        to make of many names; made here if it is not given and the zones are others.
         """
         if catalogue is None and (view is None or view.zones is self._view.zones):
             catalogue = self._bodies.catalogue

@@ -101,9 +101,9 @@ class View:
 def _parse_moment(value: Json) -> dict[str, Json]:
     proofs = value["proofs"]
     return {
-        "out": value["out"],
+        "out": dict(value["out"].items()),
         "drained": frozenset(value["drained"]),
-        "lacking": value["lacking"],
+        "lacking": {site: dict(edges.items()) for site, edges in value["lacking"].items()},
         "proofs": Proofs(proofs["known"], {name: tuple(texts) for name, texts in proofs["txt"].items()}),
     }
 

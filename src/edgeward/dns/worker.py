@@ -111,6 +111,8 @@ async def work() -> None:
                 await _follow(line, files, responder)
     finally:
         telling.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await telling
 
 
 async def _follow(line: bytes, files: Files, responder: Responder) -> None:

@@ -147,12 +147,18 @@ class Catalogue:
     def __init__(self, zones: Iterable[Zone]) -> None:
         self._by_origin = {index.origin: index for index in map(ZoneIndex, zones)}
 
-    def above(self, zone: ZoneIndex) -> ZoneIndex | None:
-        """Return the deepest zone that the apex of another is in, None if it is in none."""
-        return None if zone.origin == b"\0" else self.zone_of(parent(zone.origin))
+    def has_apex(self, name: bytes) -> bool:
+        """Whether a zone begins at that name."""
+        return name in self._by_origin
 
-    def zone_of(self, name: bytes) -> ZoneIndex | None:
-        """Return the deepest zone that a name is in, None if it is in none."""
+    def zone_of(self, name: bytes, kind: int = 0) -> ZoneIndex | None:
+        """Return the deepest zone that a name is in, None if it is in none.
+
+        kind: type of the records that are asked for. DS at an apex is the parent's, where that is here too (RFC 4035
+        section 3.1.4.1).
+        """
+        if kind == DS and name in self._by_origin and name != b"\0" and (above := self.zone_of(parent(name))):
+            return above
         while True:
             found = self._by_origin.get(name)
             if found is not None or name == b"\0":

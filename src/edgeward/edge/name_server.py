@@ -110,11 +110,14 @@ class EdgeNameServer:
     async def renew(self) -> None:
         """Tell the workers what has changed: first what needs no disk, then the zones by the file that they read."""
         found = self._look()
-        if found is None or found == self._written:
+        if found is None:
             return
+        # Before the disk is compared: on a full one, what it has may be so again after something else was told.
         if (moment := found.moment()) != self._told:
             self.workers.tell(found)
             self._told = moment
+        if found == self._written:
+            return
         try:
             await asyncio.to_thread(write_durably, self._view_file, found.to_bytes())
         except EdgewardError as error:
@@ -177,6 +180,9 @@ class EdgeNameServer:
             version = self._city()
             if wanted is not None and (wanted, version) != (self._built, self._city_version):
                 problem = await self._build(wanted)
+                if problem and wanted.city_file and not self._table_file.exists():
+                    # By country is better than no answer at all.
+                    await self._build(replace(wanted, city_file=None))
                 self._conditions.set("dns table", problem, now=self._clock())
                 if problem is None or self._table_file.exists():
                     self._built, self._city_version = wanted, version

@@ -97,7 +97,7 @@ class Scrub:
         left = iter(digests)
         while self.progress.done < len(digests):
             began = time.monotonic()
-            checked, read, suspects = await to_the_end(
+            checked, read, suspects = await asyncio.to_thread(
                 lambda: self._holdings.disk.blobs.check_some(left, enough=_SLICE)
             )
             busy = time.monotonic() - began
@@ -115,7 +115,7 @@ class Scrub:
         blobs = self._holdings.disk.blobs
         try:
             await asyncio.to_thread(blobs.check, digest)
-        except CorruptionError as error:
+        except (CorruptionError, OSError) as error:
             if blobs.has(digest):  # else it was swept or purged since the round began
                 await self._judge(digest, str(error))
 

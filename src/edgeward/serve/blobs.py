@@ -89,11 +89,12 @@ class BlobFolder:
         suspects: list[Digest] = []
         prefix, made_of = "", dict[str, list[str]]()
         for digest in digests:
-            if digest[:2] != prefix:
-                prefix, made_of = digest[:2], self._made_in(digest[:2])
             try:
+                if digest[:2] != prefix:
+                    made_of = self._made_in(digest[:2])
+                    prefix = digest[:2]
                 read += self._check(digest, made_of.get(digest, []))
-            except CorruptionError:
+            except (CorruptionError, OSError):  # the second from a folder that cannot be listed
                 suspects.append(digest)
             count += 1
             if read >= enough:
