@@ -110,7 +110,7 @@ def test_a_shared_folder_that_lost_its_link_is_led_to_all_the_same(blobs, tmp_pa
         link.unlink()
     stage(Manifest(settings, (below, entry_of("/new", b"new", 1_000))), blobs, tmp_path / "two")
     assert contents(tmp_path / "two") == {"identity/below/a": b"same", "identity/new": b"new"}
-    assert os.path.samefile(tmp_path / "one/identity/below", tmp_path / "two/identity/below")
+    assert (tmp_path / "one/identity/below").samefile(tmp_path / "two/identity/below")
 
 
 def test_a_missing_blob_stages_nothing(blobs, tmp_path):

@@ -157,15 +157,14 @@ def _fill(folder: _Folder, blobs: BlobFolder, target: str, depth: int, there: se
     if there is None:
         os.mkdir(target)  # noqa: PTH102 (text)
         there = set()
-    for name in folder.files.keys() - there:
-        digest, modified = folder.files[name]
-        blobs.link(digest, modified, f"{target}/{name}")
-    if depth >= _DEEPEST:
-        for name, child in folder.folders.items():
+    for name, (digest, modified) in folder.files.items():
+        if name not in there:
+            blobs.link(digest, modified, f"{target}/{name}")
+    for name, child in folder.folders.items():
+        if depth >= _DEEPEST:
             _fill(child, blobs, f"{target}/{name}", depth + 1, _names_in(f"{target}/{name}"))
-        return
-    for name in folder.folders.keys() - there:
-        _link_to(folder.folders[name], os.path.dirname(target), f"{target}/{name}")  # noqa: PTH120 (text)
+        elif name not in there:
+            _link_to(child, os.path.dirname(target), f"{target}/{name}")  # noqa: PTH120 (text)
 
 
 def _link_to(folder: _Folder, shared: str, target: str) -> None:
