@@ -46,6 +46,8 @@ def seed_message(source: random.Random) -> bytes:
         source.choice(NAMES), source.choice(TYPES), source.choice(("IN", "CH")) if source.random() < 0.1 else "IN",
         use_edns=0 if options or source.random() < 0.3 else False, options=options or None,
     )  # fmt: skip
+    if options and source.random() < 0.05:
+        message.question.clear()
     return message.to_wire()
 
 

@@ -168,6 +168,25 @@ async def test_the_tools_agree_on_edns(running: Running, run_tool) -> None:
         assert "192.0.2.25" not in out
 
 
+@pytest.mark.parametrize("transport", ["+notcp", "+tcp"])
+async def test_dig_can_ask_for_a_cookie_alone(running: Running, run_tool, transport: str) -> None:
+    """A message without a question (RFC 7873 section 5.4): a good cookie, which the next one has confirmed. One that is
+    not ours is BADCOOKIE. Without a cookie it is a format error.
+    """
+    ask = (transport, "+header-only", "+norecurse", "+nobadcookie")
+    told = await run_tool(*running.dig(*ask, "+cookie=0123456789abcdef"))
+    cookie = re.search(r"COOKIE: (0123456789abcdef[0-9a-f]{32}) \(good\)", told)
+    assert cookie, told
+    for out in (told, await run_tool(*running.dig(*ask, f"+cookie={cookie[1]}"))):
+        assert "status: NOERROR" in out
+        assert "flags: qr; QUERY: 0, ANSWER: 0, AUTHORITY: 0, ADDITIONAL: 1" in out
+        assert cookie[1] in out
+    other = await run_tool(*running.dig(*ask, f"+cookie=0123456789abcdef{'00' * 16}"))
+    assert "status: BADCOOKIE" in other
+    assert cookie[1][:16] in other
+    assert "status: FORMERR" in await run_tool(*running.dig(*ask, "+nocookie"))
+
+
 async def test_a_flood_is_answered_in_part_and_who_is_there_comes_back_over_tcp(
     table, view, loopback_address: str, run_tool
 ) -> None:

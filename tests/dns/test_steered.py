@@ -265,6 +265,39 @@ def test_cookies_are_given_and_known_again(table, view) -> None:
     assert again(cookie=renewed) == renewed
 
 
+def only_options(*options: dns.edns.Option) -> dns.message.Message:
+    """A message that asks for nothing: its question section is empty."""
+    asked = dns.message.Message()
+    asked.use_edns(0, options=options)
+    return asked
+
+
+@pytest.mark.parametrize("tcp", [False, True], ids=["UDP", "TCP"])
+def test_who_wants_no_more_than_a_cookie_gets_one(responder, tcp) -> None:
+    """RFC 7873 section 5.4: an empty question with a cookie option gets a server cookie and nothing else; one of ours
+    is confirmed, and any other is BADCOOKIE and comes with a good one. Without the option it is a format error.
+    """
+
+    def told(cookie: bytes) -> dns.message.Message:
+        asked = only_options(dns.edns.GenericOption(10, cookie), dns.edns.ECSOption("139.130.4.0", 24))
+        answer = ask(responder, asked, tcp=tcp)
+        assert not any(answer.sections)
+        assert answer.flags & ~0xF == dns.flags.QR
+        return answer
+
+    first = told(b"c" * 8)
+    cookie = cookie_of(first)
+    assert (first.rcode(), len(cookie), cookie[:8]) == (dns.rcode.NOERROR, 24, b"c" * 8)
+    again = told(cookie)
+    assert (again.rcode(), cookie_of(again)) == (dns.rcode.NOERROR, cookie)
+    other = told(b"c" * 24)
+    assert (other.rcode(), cookie_of(other)) == (dns.rcode.BADCOOKIE, cookie)
+    assert told(b"c" * 16).rcode() == dns.rcode.BADCOOKIE
+    for options in ((), (dns.edns.GenericOption(3, b""),)):
+        assert ask(responder, only_options(*options), tcp=tcp).rcode() == dns.rcode.FORMERR
+    assert {each: responder.counts[each] for each in (0, 1, 23)} == {0: 2, 1: 2, 23: 2}
+
+
 def test_cookies_are_made_with_another_key_each_week() -> None:
     """RFC 7873 section 7.1; one that was made at the end of a week is good into the next."""
     week = 7 * 86_400

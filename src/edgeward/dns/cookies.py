@@ -20,8 +20,10 @@ RENEWED: Final = 1800
 FUTURE: Final = 300
 """Seconds by which other servers' clocks may be ahead."""
 
+CLIENT: Final = 8
+"""Bytes of a client's cookie."""
+
 _HEAD: Final = struct.Struct("!BxxxI")
-_CLIENT: Final = 8
 _WEEK: Final = 7 * 86_400
 
 
@@ -33,15 +35,15 @@ def server_cookie(client: bytes, address: bytes, *, secret: bytes, now: int) -> 
 
 def is_ours(cookie: bytes, address: bytes, *, secret: bytes, now: int) -> bool:
     """Whether a cookie option holds a server cookie that we made for that address and that is still good."""
-    if len(cookie) != _CLIENT + _HEAD.size + 8:
+    if len(cookie) != CLIENT + _HEAD.size + 8:
         return False
-    version, made = _HEAD.unpack_from(cookie, _CLIENT)
+    version, made = _HEAD.unpack_from(cookie, CLIENT)
     age = (now - made + 0x80000000 & 0xFFFFFFFF) - 0x80000000  # serial number arithmetic (RFC 1982)
     if version != VERSION or not -FUTURE <= age <= OLDEST:
         return False
-    head = cookie[_CLIENT : _CLIENT + _HEAD.size]
+    head = cookie[CLIENT : CLIENT + _HEAD.size]
     # Whoever can time an answer to the nanosecond over a network is no concern here: a forged cookie saves a retry.
-    return cookie[-8:] == _hash(cookie[:_CLIENT] + head + address, secret, made)
+    return cookie[-8:] == _hash(cookie[:CLIENT] + head + address, secret, made)
 
 
 def answer_cookie(cookie: bytes, address: bytes, *, secret: bytes, now: int) -> tuple[bytes, bool]:
@@ -49,12 +51,12 @@ def answer_cookie(cookie: bytes, address: bytes, *, secret: bytes, now: int) -> 
     ours = is_ours(cookie, address, secret=secret, now=now)
     if ours and now - made_at(cookie) < RENEWED:
         return cookie, True
-    return server_cookie(cookie[:_CLIENT], address, secret=secret, now=now), ours
+    return server_cookie(cookie[:CLIENT], address, secret=secret, now=now), ours
 
 
 def made_at(cookie: bytes) -> int:
     """Return when a server cookie of ours was made, in seconds since the epoch."""
-    return int(_HEAD.unpack_from(cookie, _CLIENT)[1])
+    return int(_HEAD.unpack_from(cookie, CLIENT)[1])
 
 
 def _hash(data: bytes, secret: bytes, made: int) -> bytes:

@@ -6,13 +6,14 @@ from typing import Final
 
 from edgeward.core.steering_table import SteeringTable
 from edgeward.dns.bodies import Bodies, Body, Section, text_rdata
-from edgeward.dns.cookies import answer_cookie
+from edgeward.dns.cookies import CLIENT, answer_cookie
 from edgeward.dns.limits import RateLimiter, Verdict
 from edgeward.dns.memory import Memory
 from edgeward.dns.view import View
 from edgeward.dns.wire import (
     AA,
     AXFR,
+    BADCOOKIE,
     CHAOS,
     IN,
     IXFR,
@@ -131,7 +132,7 @@ class Responder:
             if edns.nsid:
                 options += nsid_option(self._view.server.encode())
         if query.klass != IN or query.type in {AXFR, IXFR}:
-            body = Body(REFUSED, authoritative=False) if query.klass == IN else self._other_class(query)
+            body = Body(REFUSED, authoritative=False) if query.klass == IN else self._other(query, known=known)
             order, usual = None, False
         else:
             subnet = edns.subnet if edns else None
@@ -156,8 +157,12 @@ class Responder:
             int.from_bytes(data[:2], "big"), flags, error.question, (_EMPTY, _EMPTY, additional)
         )  # fmt: skip
 
-    def _other_class(self, query: Query) -> Body:
-        """Answer what operators ask servers about themselves (RFC 4892)."""
+    def _other(self, query: Query, *, known: bool) -> Body:
+        """Answer what operators ask servers about themselves (RFC 4892), and who wants no more than a cookie."""
+        if query.edns is not None and query.edns.cookie is not None and not query.question:
+            # A client that sends none of ours asks for its first; one that does wants to know if it is still good.
+            good = known or len(query.edns.cookie) == CLIENT
+            return Body(NOERROR if good else BADCOOKIE, authoritative=False)
         text = None
         if query.klass == CHAOS and query.type == TXT:
             if query.name in _ID_NAMES:
@@ -180,10 +185,10 @@ def _assemble(query: Query, body: Body, options: bytes, *, limit: int) -> bytes:
 
     A referral is truncated for want of its glue alone: without it nobody may reach the servers (RFC 9471 section 3.1).
     """
-    flags = QR | query.flags & (RD | _CD) | body.rcode
+    flags = QR | query.flags & (RD | _CD) | body.rcode & 15
     if body.authoritative:
         flags |= AA
-    own = b"" if query.edns is None else opt_record(options, dnssec_ok=query.edns.dnssec_ok)
+    own = b"" if query.edns is None else opt_record(options, rcode=body.rcode, dnssec_ok=query.edns.dnssec_ok)
     count = 0 if query.edns is None else 1
     more, glue = body.additional
     size = 12 + len(query.question) + len(body.answer[1]) + len(body.authority[1]) + len(own)

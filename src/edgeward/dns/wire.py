@@ -16,6 +16,7 @@ NXDOMAIN: Final = 3
 NOTIMP: Final = 4
 REFUSED: Final = 5
 BADVERS: Final = 16
+BADCOOKIE: Final = 23
 RCODES: Final = {
     NOERROR: "NOERROR",
     FORMERR: "FORMERR",
@@ -24,6 +25,7 @@ RCODES: Final = {
     NOTIMP: "NOTIMP",
     REFUSED: "REFUSED",
     BADVERS: "BADVERS",
+    BADCOOKIE: "BADCOOKIE",
 }
 """Names of the codes that we answer with (RFC 6895 section 2.3)."""
 
@@ -103,7 +105,10 @@ class Edns:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question. name: wire form in lower case, for looking it up. question: the bytes to repeat, case kept."""
+    """A question. name: wire form in lower case, for looking it up. question: the bytes to repeat, case kept.
+
+    question is empty, and `edns` has a cookie, where only a server cookie is asked for (RFC 7873 section 5.4).
+    """
 
     id: int
     flags: int
@@ -133,16 +138,20 @@ def _query(data: bytes) -> Query | None:
         return None
     if flags & OPCODE:
         raise Refused(NOTIMP)
-    if questions != 1 or answers or authorities:
+    if questions > 1 or answers or authorities:
         raise Refused(FORMERR)
-    end = _question_end(data)
+    end = _question_end(data) if questions else _HEADER.size
     question = data[_HEADER.size : end]
-    kind, klass = struct.unpack_from("!HH", data, end - 4)
-    edns, end = _additional(data, end, additional, question)
-    if end != len(data):
+    edns, after = _additional(data, end, additional, question)
+    if after != len(data):
         raise Refused(FORMERR, question, edns=edns)
     if edns is not None and edns.version > 0:
         raise Refused(BADVERS, question, edns=edns)
+    if not question:
+        if edns is None or edns.cookie is None:
+            raise Refused(FORMERR, edns=edns)
+        return Query(ident, flags, b"", 0, 0, b"", edns)
+    kind, klass = struct.unpack_from("!HH", data, end - 4)
     return Query(ident, flags, question[:-4].lower(), kind, klass, question, edns)
 
 
