@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeward.core.hostnames import parse_hostname
+from edgeward.core.hostnames import is_hostname, is_record_name, parse_hostname, record_name
 from edgeward.errors import InputError
 
 
@@ -78,3 +78,36 @@ def test_any_text(text):
         return
     assert re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", name)
     assert parse_hostname(name) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Mail.Example.test.", "mail.example.test"),
+        ("_sip._tcp.example.test", "_sip._tcp.example.test"),
+        ("*.example.test", "*.example.test"),
+        ("0/25.2.0.192.in-addr.arpa", "0/25.2.0.192.in-addr.arpa"),
+        ("-a-.EXAMPLE.test", "-a-.example.test"),
+        ("a!#%&'+,:<=>?[]^`{|}~b.test", "a!#%&'+,:<=>?[]^`{|}~b.test"),
+        ("a" * 63 + ".test", "a" * 63 + ".test"),
+    ],
+)
+def test_names_of_records(text, name):
+    """Other names than those of hosts are in use; they come out in lower case, and are none of a host then."""
+    assert record_name(text) == name
+    assert is_record_name(name)
+    assert is_hostname(name) == (re.fullmatch(r"[a-z0-9.]+", name) is not None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", ".", "a..b", "a b", "a\tb", "a\n", "a" * 64, "a" * 60 + ".b" * 97, "a*", "a.*.b"),
+        *("a\\.b", "a\\032b", "a(b", "a;b", 'a"b', "a@b", "$a", "é.test", "\u212aelvin.test"),
+    ],
+)
+def test_what_is_no_name_of_a_record(text):
+    """What a zone file must escape, what is not ASCII (also if its lower case is), and what does not fit."""
+    with pytest.raises(ValueError, match="is no name of a record"):
+        record_name(text)
+    assert not is_record_name(text)

@@ -149,11 +149,40 @@ def test_zone_files_are_read(tmp_path: Path) -> None:
         read_zone_file(tmp_path / "nothing", "example.test")
 
 
+def test_names_may_have_what_dns_allows(tmp_path: Path, table) -> None:
+    """A reverse zone whose parts are delegated as RFC 2317 has it, and other names that are no hostnames: from a zone
+    file and as a record of its own, asked for in any case.
+    """
+    zone = "2.0.192.in-addr.arpa"
+    (tmp_path / f"{zone}.zone").write_text(
+        "$TTL 60\n0/25 IN NS ns.elsewhere.test.\n1 IN CNAME 1.0/25\n129 IN CNAME 129.128/25\n"
+        "129.128/25 IN PTR mail.example.test.\n-A+b=C_ IN TXT x\n* IN TXT any\n"
+    )
+    content = (
+        f'[dns]\nzone = "fleet.test"\nzones = ["{zone}"]\nzone_files = ["{zone}.zone"]\n'
+        f'[[dns.records]]\nname = "130.128/25.{zone}"\ntype = "PTR"\nvalue = "www.example.test."\n'
+    )
+    settings = read_dns_settings(content, file=tmp_path / "dns.toml")
+    made = fleet_zones(DnsSettings.from_bytes(settings.to_bytes()), EDGES, SITES, render=rendered)
+    assert made.problems == ()
+    responder = Responder(View.from_bytes(View(made.zones).to_bytes()), table, secret=SECRET)
+    for name, kind, expected in (
+        ("129", "PTR", [f"129.128/25.{zone}.", "mail.example.test."]),
+        ("130.128/25", "PTR", ["www.example.test."]),
+        ("-a+B=c_", "TXT", ['"x"']),
+        ("a!b", "TXT", ['"any"']),
+        ("1", "PTR", [f"1.0/25.{zone}."]),
+    ):
+        assert texts(ask(responder, query(f"{name}.{zone}", kind))) == expected, name
+    referral = ask(responder, query(f"7.0/25.{zone}", "PTR"))
+    assert (str(referral.authority[0].name), texts(referral)) == (f"0/25.{zone}.", [])
+
+
 @pytest.mark.parametrize("name", ["\\001" * 30, "a\\.b", "a\\032b", "a*"])
 def test_names_of_a_zone_file_are_those_that_records_may_have(tmp_path: Path, name: str) -> None:
     """As in `dns.toml`: each other one is a problem of its file, told with the rest before anything is stored."""
     (tmp_path / "example.test.zone").write_text(
-        f"$TTL 60\n{name} IN A 192.0.2.1\nmail IN A 192.0.2.25\n0/25 IN A 192.0.2.2\n"
+        f"$TTL 60\n{name} IN A 192.0.2.1\nmail IN A 192.0.2.25\nb\\@c IN A 192.0.2.2\n"
     )
     content = '[dns]\nzone = "fleet.test"\nzones = ["example.test"]\nzone_files = ["example.test.zone"]\n'
     with pytest.raises(InputError) as caught:
@@ -193,16 +222,16 @@ def test_edges_and_sites_with_odd_names_are_left_out(table) -> None:
         "e" * 63: EdgeRecord("e" * 63, "FRA", ("203.0.113.8",), roles=ROLES),
         "iad": EdgeRecord("iad", "IAD", ("203.0.113.2", "not an address"), roles=ROLES),
     }
-    sites = {**SITES, "s" * 64: (), "odd": ("a b.example.test",)}
+    sites = {**SITES, "s" * 64: (), "odd": ("a/b.example.test",)}
     made = fleet_zones(SETTINGS, edges, sites, render=rendered)
     assert servers_of(SETTINGS, edges) == ("fra", "syd")
     assert made.of_edges == (
-        f"edge {'e' * 63} is not named as a name server: 'ns-{'e' * 63}.fleet.test' is no name of a record",
+        f"edge {'e' * 63} is not named as a name server: 'ns-{'e' * 63}.fleet.test' is no hostname",
         "edge iad is not named as a name server: 'not an address' is no IP address",
     )
     assert made.problems[2:] == (
-        "site odd is not steered at 'a b.example.test', which is no name of a record",
-        f"site {'s' * 64} is not steered at '{'s' * 64}.fleet.test', which is no name of a record",
+        "site odd is not steered at 'a/b.example.test', which is no hostname",
+        f"site {'s' * 64} is not steered at '{'s' * 64}.fleet.test', which is no hostname",
     )
     responder = Responder(View(made.zones, server="fra"), table, secret=SECRET)
     assert texts(ask(responder, query("www.example.test"), source=CLIENTS["fra"])) == [FRANKFURT]

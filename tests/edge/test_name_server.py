@@ -241,6 +241,8 @@ async def test_a_check_asks_every_server_for_everything(
             Record("*.wild.example.test", "TXT", '"x"'),
             Record("alias.example.test", "CNAME", "www.example.test."),
             Record("child.example.test", "NS", "ns.elsewhere.test."),
+            Record("1.0/25.example.test", "PTR", "www.example.test."),
+            Record("1.example.test", "CNAME", "1.0/25.example.test."),
         )
         await apply_settings(store, DnsSettings(zone="fleet.test", zones=("example.test",), records=records))
         for edge in fleet:

@@ -15,7 +15,8 @@ MAX_HOSTNAME = 253
 SLUG: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """A name that is also a DNS label: of a site or a fleet."""
 
-_NAME = re.compile(r"(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_OCTETS = r"[!#%&'+,/0-9:<=>?\[\]^_`a-z{|}~-]{1,63}"
+_NAME = re.compile(rf"(?:\*\.)?(?:{_OCTETS}\.)*{_OCTETS}")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PORT = re.compile(r"[^:]*:[0-9]+")
 
@@ -48,14 +49,25 @@ def parse_hostname(text: str) -> str:
     return name
 
 
+def is_hostname(name: str) -> bool:
+    """Whether a name is one that `parse_hostname` returns."""
+    try:
+        return parse_hostname(name) == name
+    except InputError:
+        return False
+
+
 def record_name(name: str) -> str:
     """Return the owner name of a record in lower case, without a final dot.
 
-    Labels of letters, digits, hyphens and underscores, the first one perhaps `*`. Raises ValueError for anything else.
+    DNS allows any octets in it (RFC 2181 section 11), and names such as `0/25.2.0.192.in-addr.arpa` are in use (RFC
+    2317). Labels may have what is printable in ASCII but spaces and what zone files escape (quotes, parentheses, `;`,
+    `@`, `$`, a backslash, a dot within a label); `*` is the first label or nowhere. Raises ValueError for any
+    other.
     """
     plain = name.lower().removesuffix(".")
-    if not _NAME.fullmatch(plain) or len(plain) > MAX_HOSTNAME:
-        raise ValueError(f"{name!r} is no name of a record")
+    if not name.isascii() or not _NAME.fullmatch(plain) or len(plain) > MAX_HOSTNAME:
+        raise ValueError(f"{name!r} is no name of a record that can be served")
     return plain
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from edgeward.core.dns_settings import DnsSettings, Record
 from edgeward.core.fleet import EdgeRecord
-from edgeward.core.hostnames import is_record_name, record_name
+from edgeward.core.hostnames import is_hostname, is_record_name, record_name
 from edgeward.core.orders import is_address
 from edgeward.dns.wire import AAAA, CNAME, NS, SOA, A, name_to_wire
 from edgeward.dns.zone import RRset, Zone
@@ -61,8 +61,8 @@ def servers_of(settings: DnsSettings, edges: Mapping[str, EdgeRecord]) -> tuple[
 
 def _odd(name: str, record: EdgeRecord) -> str:
     """Return why an edge cannot be the name server of that name, "" if it can."""
-    if not is_record_name(name):
-        return f"{name!r} is no name of a record"
+    if not is_hostname(name):
+        return f"{name!r} is no hostname"
     return "; ".join(f"{each!r} is no IP address" for each in record.addresses if not is_address(each))
 
 
@@ -155,8 +155,8 @@ class _Zones:
     def steer(self, name: str, site: str) -> None:
         zone = self._settings.zone_of(name)
         assert zone is not None
-        if not is_record_name(name):
-            self.problems.append(f"site {site} is not steered at {name!r}, which is no name of a record")
+        if not is_hostname(name):
+            self.problems.append(f"site {site} is not steered at {name!r}, which is no hostname")
             return
         if name in self._servers:
             self.problems.append(f"{name} is the name of a name server and cannot be that of site {site}")
