@@ -3,10 +3,11 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -154,6 +155,48 @@ async def test_a_frozen_worker_is_started_again(server: Server, monkeypatch: pyt
             os.kill(victim, signal.SIGCONT)
     assert other in children()
     await eventually(lambda: says(server, 0), within=20, ignoring=(dns.exception.Timeout,))
+
+
+@contextmanager
+def descriptors(spare: int) -> Iterator[None]:
+    """Let this process open no more than so many further descriptors: those that it has stay open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free: list[int] = []
+    try:
+        free += [os.open(os.devnull, os.O_RDONLY) for _ in range(spare + 1)]
+    finally:
+        for each in free:
+            os.close(each)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free[-1], hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@pytest.mark.parametrize("spare", [0, 2], ids=["none for its output", "none to hear of its start"])
+async def test_a_worker_that_cannot_be_started_is_tried_again(
+    server: Server, caplog: pytest.LogCaptureFixture, spare: int
+) -> None:
+    """While this process has descriptors for no more than a part of the pipes (some come free with the worker that
+    ended) the other answers; then it is back, and no try has kept any.
+    """
+    victim, other = children()
+    before = open_files()
+    with descriptors(spare):
+        os.kill(victim, signal.SIGKILL)
+        await eventually(lambda: caplog.text.count("cannot be started: [Errno 24]") >= 2, within=20)
+        assert len(server.workers.ready) == 1
+    assert children() == [other]
+    assert await server.proof() == 0
+    await eventually(lambda: len(server.workers.ready) == 2, within=20)
+    await eventually(lambda: says(server, 0), within=20)
+    assert other in children()
+    await eventually(lambda: open_files() == before)
 
 
 async def test_a_question_waits_for_the_next_worker(server: Server) -> None:
