@@ -36,3 +36,16 @@ async def test_an_event_of_an_unknown_schema_is_left_out(store: Store):
     await store.events.record(Event("push", 1, "ada", "one"))
     await store.jetstream.publish(event_subject("push"), b'{"schema":[9,0]}', headers={}, what="test")
     assert [event.text for event in await store.events.recent()] == ["one"]
+
+
+async def test_an_event_with_an_identity_is_stored_once(store: Store, kill):
+    """However often it is recorded, and over a crash of the server; others are others, whatever they say."""
+    event = Event("verdict", 1, "fra", "edge syd is down")
+    for number in (1, 1, 2):
+        await store.events.record(event, ident=f"verdict.syd.{number}")
+    await kill()
+    for number in (1, 2, 3):
+        await store.events.record(event, ident=f"verdict.syd.{number}")
+    await store.events.record(event)
+    await store.events.record(event)
+    assert len(await store.events.recent()) == 5

@@ -240,7 +240,8 @@ class EdgeRecord(_Record):
 class VerdictRecord(_Record):
     """The last verdict on an edge that was written down for the whole fleet; an edge without one was never down.
 
-    because: the evidence, one sentence of each observer. at, by: when and by which edge it was written down.
+    because: the evidence, one sentence of each observer. at, by: when and by which edge it was written down. after:
+    seconds since the verdict before, None: there was none.
     """
 
     edge: str
@@ -248,6 +249,7 @@ class VerdictRecord(_Record):
     because: tuple[str, ...]
     at: int
     by: str
+    after: int | None = None
 
     @classmethod
     def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:

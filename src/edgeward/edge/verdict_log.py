@@ -13,17 +13,24 @@ from edgeward.errors import ConflictError, SchemaError, StoreError
 from edgeward.store.buckets import Watch
 from edgeward.store.connection import Store
 from edgeward.store.events import Event
+from edgeward.store.layout import EVENT_WINDOW
 
 _LOG = logging.getLogger("edgeward.edge")
 _DEADLINE: Final = 2.0
 _LOOK: Final = 1.0
+_TRIED: Final = EVENT_WINDOW / 2
+"""Seconds from a change for which its event is tried again: whoever has not seen it stored sends it, and the store
+takes one.
+"""
 
 
 class VerdictLog:
     """Writes for the fleet when it is this edge's turn: the first by name of those that are up and heard.
 
-    A record in the bucket `verdicts`, changed by compare-and-set, keeps two writers apart; who changed it writes the
-    event, and has the condition on its board until the edge is up again. Without a store each edge has its own.
+    A record in the bucket `verdicts`, changed by compare-and-set, keeps two writers apart; who changed it has the
+    condition on its board until the edge is up again. Without a store each edge has its own. The event follows from the
+    record: who writes sees to it that there is one of each revision, its own or that of a writer that ended or lost the
+    store in between, before the next.
     """
 
     def __init__(self, store: Store, conditions: Conditions, *, edge: str, epoch: Callable[[], int]) -> None:
@@ -34,6 +41,8 @@ class VerdictLog:
         self._verdicts: Mapping[str, Verdict] = {}
         self._alone = True
         self._speaking: Collection[str] = ()
+        self._told: dict[str, int] = {}
+        """By edge, the revision of the record whose event is known to be stored."""
         self._wake = asyncio.Event()
 
     def note(self, verdicts: Mapping[str, Verdict], *, alone: bool, speaking: Collection[str]) -> None:
@@ -74,23 +83,40 @@ class VerdictLog:
         return min(up or self._speaking, default=None)
 
     async def _write(self, watch: Watch) -> None:
-        """Bring the records to what this edge thinks. Raises StoreError, ConflictError."""
+        """Bring events and records to what this edge thinks. Raises StoreError, ConflictError."""
+        for edge, last in list(watch.state.items()):
+            known = _parse(watch, edge)
+            if known is not None:
+                await self._record_event(known, last.revision)
         for edge, verdict in self._verdicts.items():
             known = _parse(watch, edge)
             if verdict.up == (known is None or known.up):
                 continue
-            record = VerdictRecord(edge, verdict.up, verdict.because, self._epoch(), self._edge)
+            at = self._epoch()
+            after = None if known is None else at - known.at
+            record = VerdictRecord(edge, verdict.up, verdict.because, at, self._edge, after)
             stored = watch.state.get(edge)
             if stored is None:
-                await self._store.verdicts.create(edge, record.to_bytes(), deadline=_DEADLINE)
+                revision = await self._store.verdicts.create(edge, record.to_bytes(), deadline=_DEADLINE)
             else:
-                await self._store.verdicts.update(edge, record.to_bytes(), stored.revision, deadline=_DEADLINE)
-            down = f", after {record.at - known.at} s" if known is not None and verdict.up else ""
-            text = f"edge {edge} is {'up again' if verdict.up else 'down'}{down}: {'; '.join(verdict.because)}"
-            facts = {"edge": edge, "up": verdict.up, "evidence": list(verdict.because)}
-            await self._store.events.record(Event("verdict", record.at, self._edge, text, facts), deadline=_DEADLINE)
+                revision = await self._store.verdicts.update(
+                    edge, record.to_bytes(), stored.revision, deadline=_DEADLINE
+                )
+            await self._record_event(record, revision)
         for edge in watch.state.keys() - self._verdicts.keys():
             await self._store.verdicts.delete(edge, watch.state[edge].revision, deadline=_DEADLINE)
+
+    async def _record_event(self, record: VerdictRecord, revision: int) -> None:
+        """Store the event of a change, unless it is known to be stored or is too old. Raises StoreError."""
+        edge = record.edge
+        if self._told.get(edge) == revision or self._epoch() - record.at > _TRIED:
+            return
+        down = f", after {record.after} s" if record.up and record.after is not None else ""
+        text = f"edge {edge} is {'up again' if record.up else 'down'}{down}: {'; '.join(record.because)}"
+        facts = {"edge": edge, "up": record.up, "evidence": list(record.because)}
+        event = Event("verdict", record.at, record.by, text, facts)
+        await self._store.events.record(event, ident=f"verdict.{edge}.{revision}", deadline=_DEADLINE)
+        self._told[edge] = revision
 
     def _tell(self, watch: Watch) -> None:
         if self._alone:

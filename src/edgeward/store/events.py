@@ -61,9 +61,11 @@ class Events:
     def __init__(self, jetstream: JetStream) -> None:
         self._jetstream = jetstream
 
-    async def record(self, event: Event, *, deadline: float = DEADLINE) -> None:
-        """Store an event. Raises StoreUnavailable, StoreFull."""
-        headers = {MESSAGE_ID: secrets.token_hex(11)}
+    async def record(self, event: Event, *, ident: str | None = None, deadline: float = DEADLINE) -> None:
+        """Store an event. ident: what makes it the same event however often and by whomever it is recorded, within
+        layout.EVENT_WINDOW seconds. Raises StoreUnavailable, StoreFull.
+        """
+        headers = {MESSAGE_ID: ident or secrets.token_hex(11)}
         what = f"record an event of kind {event.kind!r}"
         await self._jetstream.publish(
             event_subject(event.kind), event.to_bytes(), headers=headers, what=what, deadline=deadline

@@ -24,6 +24,9 @@ SERVER: Final = "edgeward.server"
 OBSERVATIONS: Final = "health."
 """Plain subjects `health.<observer>` (not stored): what each edge sees of those that it probes (core.health.Report)."""
 
+EVENT_WINDOW: Final = 120
+"""Seconds within which the store takes an event that is sent again for the same."""
+
 MAX_HISTORY: Final = 64
 """The most that JetStream's key-value convention keeps for one key."""
 
@@ -129,6 +132,7 @@ def events_config() -> dict[str, Any]:
         "max_bytes": 64 * 1024 * 1024,
         "max_msgs": -1,
         "allow_direct": True,
+        "duplicate_window": EVENT_WINDOW * SECOND,
     }
 
 
