@@ -32,10 +32,10 @@ async def ask(server: EdgeProcess, name: str, kind: str = "A", *, client: str | 
     return await dns.asyncquery.udp(question, server.address, port=PORT, timeout=1)
 
 
-async def named(server: EdgeProcess, client: str, name: str = "www.example.test") -> set[str]:
+async def named(server: EdgeProcess, client: str, kind: str = "A") -> set[str]:
     """The addresses that a server names for a client; a server that does not answer names none."""
     try:
-        answer = await ask(server, name, client=client)
+        answer = await ask(server, "www.example.test", kind, client=client)
     except dns.exception.Timeout:
         return set()
     return {str(rdata) for rrset in answer.answer for rdata in rrset}
@@ -43,12 +43,20 @@ async def named(server: EdgeProcess, client: str, name: str = "www.example.test"
 
 @asynccontextmanager
 async def steering(
-    folder: Path, addresses: Callable[[], str], deployer: Deployer, *, edges: int = 3
+    folder: Path,
+    addresses: Callable[[], str],
+    deployer: Deployer,
+    *,
+    edges: int = 3,
+    change: Callable[[EdgeProcess], None] = lambda _: None,
 ) -> AsyncIterator[Fleet]:
-    """A fleet with a site and DNS, whose servers all send each client to its nearest edge."""
+    """A fleet with a site and DNS, whose servers all send each client to its nearest edge. change: is called with each
+    edge before it is started.
+    """
     fleet = prepare_fleet(folder, addresses, edges=edges)
     for edge in fleet:
         edge.config.write_text(edge.config.read_text() + DNS)
+        change(edge)
     async with started(fleet):
         async with fleet.store() as store:
             await deployer.push(store, ONE)
@@ -63,13 +71,13 @@ async def sends_home(fleet: Fleet, server: EdgeProcess) -> bool:
     return all([await named(server, NEAR[edge.name]) == {edge.address} for edge in fleet])
 
 
-async def seconds_until_gone(servers: list[EdgeProcess], client: str, address: str) -> float:
+async def seconds_until_gone(servers: list[EdgeProcess], client: str, address: str, kind: str = "A") -> float:
     """Ask every server 20 times a second for two seconds past the last answer that names an address; return how many
     seconds after the call that last one came.
     """
     began = last = time.monotonic()
     while time.monotonic() < last + 2.0:
-        found = await asyncio.gather(*(named(server, client) for server in servers))
+        found = await asyncio.gather(*(named(server, client, kind) for server in servers))
         if any(address in each for each in found):
             last = time.monotonic()
         assert time.monotonic() - began < 30, f"{address} is still named"
@@ -77,6 +85,6 @@ async def seconds_until_gone(servers: list[EdgeProcess], client: str, address: s
     return last - began
 
 
-async def sends(server: EdgeProcess, client: str, address: str) -> bool:
+async def sends(server: EdgeProcess, client: str, address: str, kind: str = "A") -> bool:
     """Whether a server sends a client to one address alone."""
-    return await named(server, client) == {address}
+    return await named(server, client, kind) == {address}

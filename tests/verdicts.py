@@ -9,6 +9,7 @@ from waiting import eventually
 _OUT = re.compile(r'edgeward_edge_out\{edge="([^"]+)"\} 1')
 _UP = re.compile(r'edgeward_edge_up\{edge="([^"]+)"\} 1')
 _KNOWN = re.compile(r'edgeward_edge_up\{edge="([^"]+)"\}')
+_SILENT = re.compile(r'edgeward_edge_silent\{edge="([^"]+)",family="([^"]+)"\}')
 _PROBED = re.compile(r'edgeward_probe_seconds\{edge="([^"]+)"\}')
 _LACKS = re.compile(r'edgeward_edge_lacks_live\{site="([^"]+)",edge="([^"]+)"\}')
 
@@ -51,6 +52,10 @@ async def everywhere_out(edges: list[EdgeProcess], name: str) -> bool:
 
 async def lacks(edge: EdgeProcess) -> set[tuple[str, str]]:
     return set(_LACKS.findall(await edge.metrics()))
+
+
+async def silent(edge: EdgeProcess) -> set[tuple[str, str]]:
+    return set(_SILENT.findall(await edge.metrics()))
 
 
 async def disconnected(edge: EdgeProcess) -> bool:

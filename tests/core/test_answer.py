@@ -92,6 +92,27 @@ def test_a_family_whose_edges_are_out_is_empty_while_another_edge_is_up() -> Non
     assert (both.edges, both.failed_open) == (("fra",), True)
 
 
+def test_an_edge_is_not_named_over_a_family_in_which_it_is_silent() -> None:
+    """Over the other one it is; a family in which nobody else answers is empty, since readers have the other."""
+    known = edges("fra", "lhr", six="fra lhr")
+    its_order, silent = order(fra=5, lhr=50), {"fra": {6: "iad: no answer"}}
+    answer = choose(its_order, known, out={}, silent=silent, family=6)
+    assert answer.edges == ("lhr",)
+    assert answer.because == ("lhr: 50 ms", "fra is not named: iad: no answer")
+    assert choose(its_order, known, out={}, silent=silent, family=4).edges == ("fra",)
+    for state in ({"out": {"lhr": "down"}}, {"out": {}, "lacking": {"lhr": "lacks"}}):
+        empty = choose(its_order, known, silent=silent, family=6, **state)
+        assert (empty.edges, empty.failed_open) == ((), False)
+        assert choose(its_order, known, silent=silent, family=4, **state).edges == ("fra",)
+    every = {name: {4: "no answer", 6: "no answer"} for name in known}
+    for family in (4, 6):
+        opened = choose(its_order, known, out={}, silent=every, family=family)
+        assert (opened.edges, opened.failed_open) == (("fra",), True)
+    alone = edges("fra", "lhr", six="fra")
+    only = choose(its_order, alone, out={"fra": "down"}, silent={"lhr": {4: "no answer"}}, family=6)
+    assert (only.edges, only.failed_open) == (("fra",), True), "lhr has no other family"
+
+
 def test_failing_open_takes_drained_edges_last_and_those_without_the_release_before_them() -> None:
     """A drained edge was taken out on purpose, and one without the release would give an error for certain."""
     down = dict.fromkeys(("fra", "lhr", "iad"), "out")

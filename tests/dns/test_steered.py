@@ -85,6 +85,9 @@ def test_what_is_out_is_not_named(responder, view) -> None:
     assert SYDNEY not in texts(ask(responder, query("www.example.test"), source=CLIENTS["syd"]))
     responder.replace(view=replace(view, lacking={"www": {"syd": "it does not hold the live release"}}))
     assert SYDNEY not in texts(ask(responder, query("www.example.test"), source=CLIENTS["syd"]))
+    responder.replace(view=replace(view, silent={"syd": {6: "no answer"}}))
+    for kind, expected in (("A", [SYDNEY]), ("AAAA", ["2001:db8::1"])):
+        assert texts(ask(responder, query("www.example.test", kind), source=CLIENTS["syd"])) == expected
     responder.replace(view=replace(view, lacking={"other": {"syd": "it does not hold the live release"}}))
     assert texts(ask(responder, query("www.example.test"), source=CLIENTS["syd"])) == [SYDNEY]
     responder.replace(view=replace(view, out=dict.fromkeys(("fra", "iad", "syd"), "it does not answer")))

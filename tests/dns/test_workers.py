@@ -231,6 +231,7 @@ def test_a_moment_goes_through_the_pipe_as_it_is() -> None:
         out={"syd": "dead", "iad": "drained"},
         drained=frozenset({"iad"}),
         lacking={"www": {"fra": "old"}},
+        silent={"fra": {6: "no answer"}},
         proofs=Proofs(txt={PROOF: ("a", "b")}),
     )
     assert View(zones()).at(json.loads(json.dumps(view.moment()))) == view

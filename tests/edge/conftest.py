@@ -1,6 +1,6 @@
 """A real store for each test, and the parts of an edge over it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from edgeward.edge.stager import Stager
 from edgeward.store.connection import Store, open_store
 from edgeward.store.server import ServerSettings, StateServer
 from fleet import running_fleet
+from islands import Island, made_island
 
 
 @pytest.fixture
@@ -56,3 +57,9 @@ def deployer(tmp_path: Path) -> Deployer:
 async def fleet_of_one(tmp_path: Path, loopback_addresses: Callable[[], str]):
     async with running_fleet(tmp_path / "fleet", loopback_addresses, edges=1) as fleet:
         yield fleet
+
+
+@pytest.fixture
+def island() -> Iterator[Island]:
+    with made_island() as made:
+        yield made

@@ -4,13 +4,9 @@ One edge runs in a network namespace of its own, whose routing lets its probes o
 """
 
 import asyncio
-import os
-import random
-import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,49 +14,11 @@ import pytest
 from edgeward.core.health import Report
 from edgeward.errors import SchemaError
 from fleet import HTTP_PORT, STORE_PORT, Fleet, prepare_fleet, started
+from islands import Island, needs_root
 from verdicts import out, settled
 from waiting import eventually
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace, which takes root")
 REFERENCE = 9
-
-
-@dataclass
-class Island:
-    """A network namespace joined to this machine by one pair of interfaces. net: the first three bytes of addresses."""
-
-    name: str
-    net: str
-
-    def ip(self, *words: str) -> None:
-        subprocess.run(["ip", "-n", self.name, *words], check=True)
-
-    def cut(self, *ports: int) -> None:
-        """Let nothing to these TCP ports out any more."""
-        for port in ports:
-            self.ip("rule", "add", "pref", "10", "ipproto", "tcp", "dport", str(port), "blackhole")
-
-
-@pytest.fixture
-def island() -> Iterator[Island]:
-    source = random.Random()
-    number = source.randrange(1 << 24)
-    name, here, there = f"edgeward-{number:06x}", f"ew{number:06x}a", f"ew{number:06x}b"
-    made = Island(name, f"10.{200 + source.randrange(50)}.{source.randrange(256)}")
-    subprocess.run(["ip", "netns", "add", name], check=True)
-    try:
-        for words in (
-            f"link add {here} type veth peer name {there} netns {name}",
-            f"addr add {made.net}.1/24 dev {here}", f"addr add {made.net}.2/24 dev {here}", f"link set {here} up",
-        ):  # fmt: skip
-            subprocess.run(["ip", *words.split()], check=True)
-        for words in (f"addr add {made.net}.3/24 dev {there}", f"link set {there} up", "link set lo up"):
-            made.ip(*words.split())
-        yield made
-    finally:
-        subprocess.run(["ip", "netns", "del", name], check=True)
-        with suppress(subprocess.CalledProcessError):
-            subprocess.run(["ip", "link", "del", here], check=True, stderr=subprocess.DEVNULL)
 
 
 @asynccontextmanager

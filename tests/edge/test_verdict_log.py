@@ -1,7 +1,7 @@
 """Verdicts as they are written down in a real store: each change is one event, whatever fails in between."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -26,6 +26,7 @@ class Writer:
     edge: str
     clock: Clock = field(default_factory=Clock)
     conditions: Conditions = field(default_factory=Conditions)
+    silent: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.log = VerdictLog(self.store, self.conditions, edge=self.edge, epoch=self.clock)
@@ -37,7 +38,7 @@ class Writer:
             "iad": Verdict("iad", True),
             "syd": Verdict("syd", up, () if up else DOWN),
         }
-        self.log.note(verdicts, alone=False, speaking=SPEAKING if fra else {"iad"})
+        self.log.note(verdicts, silent=self.silent, alone=False, speaking=SPEAKING if fra else {"iad"})
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
@@ -88,7 +89,7 @@ async def test_an_event_that_cannot_be_stored_is_tried_again(store: Store) -> No
         await have_events(store)
         await eventually(lambda: fra.told(2), within=20)
     down = "edge syd is down: fra: no answer within 0.8 s; iad: no answer within 0.8 s"
-    assert await fra.events() == [("fra", down), ("fra", "edge syd is up again, after 7 s: ")]
+    assert await fra.events() == [("fra", down), ("fra", "edge syd is up again, after 7 s")]
     found = await fra.record()
     assert found is not None
     assert (found.up, found.after, found.at) == (True, 7, fra.clock.now)
@@ -127,7 +128,43 @@ async def test_the_event_of_a_change_long_ago_is_given_up(store: Store) -> None:
         await eventually(lambda: fra.wrote(up=True), within=20)
         await have_events(store)
         await eventually(lambda: fra.told(1), within=20)
-    assert await fra.events() == [("fra", "edge syd is up again, after 61 s: ")]
+    assert await fra.events() == [("fra", "edge syd is up again, after 61 s")]
+
+
+async def test_a_family_that_is_silent_is_told_when_it_has_been_so_for_a_while(store: Store) -> None:
+    """Five seconds: an edge that dies falls silent over one family before the other. It is an event and a condition."""
+    fra = Writer(store, "fra")
+    fra.silent = {"syd": {6: "fra: no answer; iad: no answer"}}
+    async with fra.writing():
+        fra.think(up=True)
+        fra.clock.now += 4
+        fra.think(up=False)
+        await eventually(lambda: fra.told(1))
+        fra.silent = {}
+        fra.think(up=True)
+        await eventually(lambda: fra.told(2))
+        fra.silent = {"syd": {6: "fra: no answer; iad: no answer"}}
+        fra.think(up=True)
+        fra.clock.now += 5
+        fra.think(up=True)
+        await eventually(lambda: fra.told(3))
+        found = await fra.record()
+        assert found is not None
+        assert (found.up, found.silent) == (True, (6,))
+        silent = "edge syd does not answer over IPv6: fra: no answer; iad: no answer"
+        await eventually(lambda: fra.conditions.sentences == (silent,))
+        fra.clock.now += 60
+        fra.silent = {}
+        fra.think(up=True)
+        await eventually(lambda: fra.told(4))
+        await eventually(lambda: fra.conditions.sentences == ())
+    texts = [text.partition(":")[0] for _, text in await fra.events()]
+    assert texts == [
+        "edge syd is down",
+        "edge syd is up again, after 0 s",
+        "edge syd does not answer over IPv6",
+        "edge syd is up again, after 60 s",
+    ]
 
 
 async def test_a_record_whose_acknowledgement_was_lost_has_its_event(store: Store) -> None:

@@ -240,7 +240,8 @@ class EdgeRecord(_Record):
 class VerdictRecord(_Record):
     """The last verdict on an edge that was written down for the whole fleet; an edge without one was never down.
 
-    because: the evidence, one sentence of each observer. at, by: when and by which edge it was written down. after:
+    because: the evidence, one sentence of each observer. silent: families (4, 6) over which an edge that is up does not
+    answer. at, by: when and by which edge it was written down. after:
     seconds since the verdict before, None: there was none.
     """
 
@@ -250,10 +251,11 @@ class VerdictRecord(_Record):
     at: int
     by: str
     after: int | None = None
+    silent: tuple[int, ...] = ()
 
     @classmethod
     def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:
-        return {**value, "because": tuple(value["because"])}
+        return {**value, "because": tuple(value["because"]), "silent": tuple(value.get("silent", ()))}
 
 
 @dataclass(frozen=True, slots=True)

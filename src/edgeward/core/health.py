@@ -9,16 +9,12 @@ clock.
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final, Self
 
 from edgeward.core.codec import Json, canonical_bytes, parse_object
 from edgeward.errors import SchemaError
 
 SCHEMA: Final = (1, 0)
-OBSERVERS: Final = 5
-"""How many observers an edge has; all others, where they are no more than that."""
-
 MOST_LACKING: Final = 1000
 """An edge that lacks the live releases of more sites than that is down: a report has to stay small."""
 
@@ -129,7 +125,8 @@ def missing(
 class Observation:
     """What an observer thinks of one edge. because: why it is down. milliseconds: of the last probe that succeeded.
 
-    lacking: sites that the edge is not to be named for, with the release that it serves instead ("": none).
+    lacking: sites that the edge is not to be named for, with the release that it serves instead ("": none). families:
+    4 and 6, as far as it was asked over them, with why it does not answer there ("": it does).
     """
 
     target: str
@@ -137,6 +134,7 @@ class Observation:
     because: str = ""
     milliseconds: float | None = None
     lacking: Mapping[str, str] = field(default_factory=dict)
+    families: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +155,7 @@ class Report:
                 "because": each.because[:_MOST_WORDS],
                 "us": None if each.milliseconds is None else round(each.milliseconds * 1000),
                 "lacking": dict(each.lacking),
+                "families": {str(family): why[:_MOST_WORDS] for family, why in each.families.items()},
             }
             for each in self.observations
         ]
@@ -176,14 +175,23 @@ class Report:
     @property
     def essence(self) -> tuple[object, ...]:
         """What makes two reports different enough to send the second at once."""
-        rows = tuple((each.target, each.up, tuple(sorted(each.lacking.items()))) for each in self.observations)
+        rows = tuple(
+            (
+                each.target,
+                each.up,
+                tuple(sorted(each.lacking.items())),
+                tuple(sorted((family, not why) for family, why in each.families.items())),
+            )
+            for each in self.observations
+        )
         return self.connected, rows
 
 
 def _observation(row: Json) -> Observation:
     lacking = {_text(site): _text(release) for site, release in row["lacking"].items()}
+    families = {int(family): _text(why) for family, why in row.get("families", {}).items()}
     took = None if row["us"] is None else int(row["us"]) / 1000
-    return Observation(_text(row["target"]), _flag(row["up"]), _text(row["because"]), took, lacking)
+    return Observation(_text(row["target"]), _flag(row["up"]), _text(row["because"]), took, lacking, families)
 
 
 def _text(value: Json) -> str:
@@ -210,8 +218,9 @@ class Seen:
 
 
 def report(observer: str, seen: Iterable[Seen], *, references: Mapping[int, bool], at: int) -> Report:
-    """Put together what an observer thinks of its targets: an edge is up if it is so on each of its addresses.
+    """Put together what an observer thinks of its targets.
 
+    An edge answers over a family if it does on each of its addresses of that family; it is up if it answers over any.
     references: by family, whether any of the outside references answers; a family without references is not in it. A
     family in which everything is down, the references too, is not trusted: what it showed does not count.
     """
@@ -234,12 +243,17 @@ def _row(edge: str, seen: list[Seen]) -> Observation:
     lacking: dict[str, str] = {}
     for each in seen:
         lacking.update(each.lacking)
-    reasons = [each.trend.because for each in seen if not each.trend.up]
+    failing: dict[int, list[str]] = {each.family: [] for each in seen}
+    for each in seen:
+        if not each.trend.up:
+            failing[each.family].append(each.trend.because)
+    families = {family: "; ".join(reasons) for family, reasons in failing.items()}
+    because = "; ".join(families.values()) if all(families.values()) else ""
     if len(lacking) > MOST_LACKING:
-        reasons.append(f"it does not hold the live releases of {len(lacking):,} sites")
+        because = "; ".join(filter(None, [because, f"it does not hold the live releases of {len(lacking):,} sites"]))
         lacking = {}
     times = [each.milliseconds for each in seen if each.milliseconds is not None]
-    return Observation(edge, not reasons, "; ".join(reasons), max(times, default=None), lacking)
+    return Observation(edge, not because, because, max(times, default=None), lacking, families)
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +336,28 @@ def _lack(releases: list[str]) -> str:
     return f"it serves release {release[:12]}, which is not the live one" if release else "it does not serve the site"
 
 
+def silent(reports: Collection[Report], *, before: Mapping[str, Mapping[int, str]]) -> dict[str, dict[int, str]]:
+    """Return, by edge, the families over which it does not answer, as more than half of those see it that ask it there.
+
+    Each with what they say. before: what was so, and still is where nobody asks.
+    """
+    asked: dict[tuple[str, int], list[tuple[str, str]]] = {}
+    for each in reports:
+        if each.connected:
+            for seen in each.observations:
+                for family, why in seen.families.items():
+                    asked.setdefault((seen.target, family), []).append((each.observer, why))
+    found = {
+        edge: {family: why for family, why in families.items() if (edge, family) not in asked}
+        for edge, families in before.items()
+    }
+    for (edge, family), said in asked.items():
+        against = [f"{observer}: {why}" for observer, why in sorted(said) if why]
+        if 2 * len(against) > len(said):
+            found.setdefault(edge, {})[family] = "; ".join(against)
+    return {edge: families for edge, families in found.items() if families}
+
+
 def counting(
     received: Mapping[str, tuple[Report, float]], own: Report, *, alone: bool, now: float, rules: Rules
 ) -> list[Report]:
@@ -335,44 +371,9 @@ def counting(
     return [own, *others]
 
 
-def observers_of(target: str, edges: Mapping[str, str], *, count: int = OBSERVERS) -> tuple[str, ...]:
-    """Return who observes an edge, sorted by name: all others if they are no more than `count`, else so many.
-
-    edges: each edge's place, any word; equal words are one place. They are chosen by rendezvous hashing (Thaler and
-    Ravishankar, 1998), so that an edge which comes or goes changes few choices, each from another place while there are
-    such.
-    """
-    others = sorted((name for name in edges if name != target), key=lambda name: _score(target, name))
-    if len(others) <= count:
-        return tuple(sorted(others))
-    places: set[str] = set()
-    first: list[str] = []
-    for name in others:
-        if edges[name] not in places:
-            places.add(edges[name])
-            first.append(name)
-    chosen = set(first)
-    rest = [name for name in others if name not in chosen]
-    return tuple(sorted((first + rest)[:count]))
-
-
-@lru_cache(maxsize=2)
-def observed_by(observer: str, edges: frozenset[tuple[str, str]]) -> frozenset[str]:
-    """Return whom an edge observes. edges: name and place of each, as for `observers_of`.
-
-    Remembered, since that is asked several times a second and costs time that grows with the square of the edges.
-    """
-    places = dict(edges)
-    return frozenset(name for name in places if observer in observers_of(name, places))
-
-
 def sites_digest(sites: Mapping[str, str]) -> str:
     """Return what stands for the releases that an edge serves, by site: BLAKE2b-128 (RFC 7693) in hex.
 
     An observer that knows the live pointers sees by it that an edge holds them all, whatever their number.
     """
     return hashlib.blake2b(canonical_bytes(dict(sites)), digest_size=16).hexdigest()
-
-
-def _score(target: str, observer: str) -> bytes:
-    return hashlib.blake2b(f"{target} {observer}".encode(), digest_size=8).digest()

@@ -177,6 +177,7 @@ class Bodies:
             margin=view.margin,
             most=view.most,
             lacking=view.lacking.get(site),
+            silent=view.silent,
             drained=view.drained,
         )
         if not answer.addresses:

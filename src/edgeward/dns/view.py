@@ -28,15 +28,16 @@ class Proofs:
 class View:
     """What to answer. out: edge -> why it is not to be named. drained: those of them that an operator took out.
 
-    lacking: site -> edge -> why it is not to be named for this site. margin: milliseconds within which a second address
-    may be named; most: addresses of one family. server: name of this server (RFC 5001). version: of the program.
-    steered_ttl: seconds.
+    lacking: site -> edge -> why it is not to be named for this site. silent: edge -> family (4, 6) over which it does
+    not answer -> why. margin: milliseconds within which a second address may be named; most: addresses of one family.
+    server: name of this server (RFC 5001). version: of the program. steered_ttl: seconds.
     """
 
     zones: tuple[Zone, ...]
     out: Mapping[str, str] = field(default_factory=dict)
     drained: frozenset[str] = frozenset()
     lacking: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    silent: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     proofs: Proofs = Proofs()
     server: str = ""
     version: str = ""
@@ -65,6 +66,7 @@ class View:
             "out": dict(self.out),
             "drained": sorted(self.drained),
             "lacking": {site: dict(edges) for site, edges in self.lacking.items()},
+            "silent": {edge: {str(each): why for each, why in over.items()} for edge, over in self.silent.items()},
             "proofs": {
                 "known": self.proofs.known,
                 "txt": {name: list(texts) for name, texts in self.proofs.txt.items()},
@@ -104,6 +106,9 @@ def _parse_moment(value: Json) -> dict[str, Json]:
         "out": dict(value["out"].items()),
         "drained": frozenset(value["drained"]),
         "lacking": {site: dict(edges.items()) for site, edges in value["lacking"].items()},
+        "silent": {
+            edge: {int(each): why for each, why in over.items()} for edge, over in value.get("silent", {}).items()
+        },
         "proofs": Proofs(proofs["known"], {name: tuple(texts) for name, texts in proofs["txt"].items()}),
     }
 

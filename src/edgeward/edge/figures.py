@@ -118,6 +118,16 @@ class Figures:
             ),
         )
         yield Metric(
+            "edge_silent",
+            "gauge",
+            "1 if an edge does not answer over a family of addresses; only those that do not are listed.",
+            tuple(
+                ({"edge": edge, "family": str(family)}, 1.0)
+                for edge, families in sorted(self._verdicts.silent.items())
+                for family in sorted(families)
+            ),
+        )
+        yield Metric(
             "probe_seconds",
             "gauge",
             "How long the last probe of an edge took that succeeded, on its slowest address.",

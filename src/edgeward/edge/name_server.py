@@ -81,7 +81,7 @@ class EdgeNameServer:
         )
         with contextlib.suppress(OSError, SchemaError):
             self._written = View.from_bytes(self._view_file.read_bytes())
-            verdicts.remember(self._written.out, self._written.drained)
+            verdicts.remember(self._written.out, self._written.drained, self._written.silent)
 
     async def run(self) -> None:
         """Answer until cancelled."""
@@ -146,6 +146,7 @@ class EdgeNameServer:
             out=dict(self._verdicts.out),
             drained=self._verdicts.drained,
             lacking=self._lacking(),
+            silent=dict(self._verdicts.silent),
             proofs=Proofs(known=False),
         )
 
@@ -166,6 +167,7 @@ class EdgeNameServer:
             out=dict(self._verdicts.out),
             drained=frozenset(name for name, record in edges.items() if record.is_drained(now)),
             lacking=self._lacking(),
+            silent=dict(self._verdicts.silent),
             proofs=Proofs(self._view.connected, self._view.proofs),
             server=self._edge,
             version=f"edgeward {__version__}",

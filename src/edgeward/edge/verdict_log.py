@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Final
 
 from edgeward.core.fleet import VerdictRecord
@@ -21,6 +22,10 @@ _LOOK: Final = 1.0
 _TRIED: Final = EVENT_WINDOW / 2
 """Seconds from a change for which its event is tried again: whoever has not seen it stored sends it, and the store
 takes one.
+"""
+_SETTLED: Final = 5
+"""Seconds after which an edge that is up has a family over which it does not answer: one that dies does not begin with
+that.
 """
 
 
@@ -41,17 +46,32 @@ class VerdictLog:
         self._verdicts: Mapping[str, Verdict] = {}
         self._alone = True
         self._speaking: Collection[str] = ()
+        self._silent: Mapping[str, Mapping[int, str]] = {}
+        self._since: dict[tuple[str, int], int] = {}
+        """Since when which edge does not answer over which family."""
         self._told: dict[str, int] = {}
         """By edge, the revision of the record whose event is known to be stored."""
         self._wake = asyncio.Event()
 
-    def note(self, verdicts: Mapping[str, Verdict], *, alone: bool, speaking: Collection[str]) -> None:
-        """Take over what this edge thinks. speaking: the connected observers that are heard, this edge too."""
+    def note(
+        self,
+        verdicts: Mapping[str, Verdict],
+        *,
+        silent: Mapping[str, Mapping[int, str]],
+        alone: bool,
+        speaking: Collection[str],
+    ) -> None:
+        """Take over what this edge thinks. silent: as of `health.silent`. speaking: the connected observers that are
+        heard, this edge too.
+        """
         if {edge: each.up for edge, each in verdicts.items()} != {
             edge: each.up for edge, each in self._verdicts.items()
         }:
             self._wake.set()
-        self._verdicts, self._alone, self._speaking = verdicts, alone, speaking
+        self._verdicts, self._silent, self._alone, self._speaking = verdicts, silent, alone, speaking
+        now = self._epoch()
+        quiet = [(edge, family) for edge, families in silent.items() for family in families]
+        self._since = {each: self._since.get(each, now) for each in quiet}
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -82,19 +102,28 @@ class VerdictLog:
         up = [edge for edge in self._speaking if edge in self._verdicts and self._verdicts[edge].up]
         return min(up or self._speaking, default=None)
 
+    def _thinks(self, edge: str) -> VerdictRecord:
+        """Return what this edge thinks of an edge now."""
+        verdict, now = self._verdicts[edge], self._epoch()
+        silent = {
+            family: why
+            for family, why in sorted(self._silent.get(edge, {}).items())
+            if verdict.up and now - self._since[edge, family] >= _SETTLED
+        }
+        because = tuple(silent.values()) or verdict.because
+        return VerdictRecord(edge, verdict.up, because, now, self._edge, silent=tuple(silent))
+
     async def _write(self, watch: Watch) -> None:
         """Bring events and records to what this edge thinks. Raises StoreError, ConflictError."""
         for edge, last in list(watch.state.items()):
             known = _parse(watch, edge)
             if known is not None:
                 await self._record_event(known, last.revision)
-        for edge, verdict in self._verdicts.items():
-            known = _parse(watch, edge)
-            if verdict.up == (known is None or known.up):
+        for edge in self._verdicts:
+            known, record = _parse(watch, edge), self._thinks(edge)
+            if (record.up, record.silent) == ((True, ()) if known is None else (known.up, known.silent)):
                 continue
-            at = self._epoch()
-            after = None if known is None else at - known.at
-            record = VerdictRecord(edge, verdict.up, verdict.because, at, self._edge, after)
+            record = replace(record, after=None if known is None else record.at - known.at)
             stored = watch.state.get(edge)
             if stored is None:
                 revision = await self._store.verdicts.create(edge, record.to_bytes(), deadline=_DEADLINE)
@@ -111,25 +140,30 @@ class VerdictLog:
         edge = record.edge
         if self._told.get(edge) == revision or self._epoch() - record.at > _TRIED:
             return
-        down = f", after {record.after} s" if record.up and record.after is not None else ""
-        text = f"edge {edge} is {'up again' if record.up else 'down'}{down}: {'; '.join(record.because)}"
-        facts = {"edge": edge, "up": record.up, "evidence": list(record.because)}
-        event = Event("verdict", record.at, record.by, text, facts)
+        facts = {"edge": edge, "up": record.up, "silent": list(record.silent), "evidence": list(record.because)}
+        event = Event("verdict", record.at, record.by, _sentence(record), facts)
         await self._store.events.record(event, ident=f"verdict.{edge}.{revision}", deadline=_DEADLINE)
         self._told[edge] = revision
 
     def _tell(self, watch: Watch) -> None:
         if self._alone:
-            down = {edge: each.because for edge, each in self._verdicts.items() if not each.up}
+            records = [self._thinks(edge) for edge in self._verdicts]
         else:
-            records = {edge: _parse(watch, edge) for edge in watch.state}
-            down = {
-                edge: record.because
-                for edge, record in records.items()
-                if record is not None and not record.up and record.by == self._edge
-            }
-        sentences = {edge: f"edge {edge} is down: {'; '.join(because)}" for edge, because in down.items()}
+            found = [_parse(watch, edge) for edge in watch.state]
+            records = [each for each in found if each is not None and each.by == self._edge]
+        sentences = {each.edge: _sentence(each) for each in records if not each.up or each.silent}
         self._conditions.set_group("verdict", sentences, now=self._epoch())
+
+
+def _sentence(record: VerdictRecord) -> str:
+    evidence = f": {'; '.join(record.because)}" if record.because else ""
+    if not record.up:
+        return f"edge {record.edge} is down{evidence}"
+    if record.silent:
+        families = " and ".join(f"IPv{family}" for family in record.silent)
+        return f"edge {record.edge} does not answer over {families}{evidence}"
+    after = "" if record.after is None else f", after {record.after} s"
+    return f"edge {record.edge} is up again{after}{evidence}"
 
 
 def _parse(watch: Watch, edge: str) -> VerdictRecord | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgeward.core import health
 from edgeward.core.health import Expected, Report, Verdict
+from edgeward.core.observers import observed_by
 from edgeward.edge.conditions import Conditions
 from edgeward.edge.gather import StoreView
 from edgeward.edge.loop_clock import LoopClock
@@ -34,8 +35,9 @@ class Verdicts:
     """Who is out, and why, always current while `run` runs.
 
     out: edges that no answer should name, each with the reason. drained: those of them that an operator took out.
-    lacking: by site, those that do not hold its live release, with the reason. `changed` is set when one of these
-    changes; cleared by who reads. verdicts: on every edge of the fleet.
+    lacking: by site, those that do not hold its live release, with the reason. silent: by edge, families over which it
+    does not answer, each with the reason. `changed` is set when one of these changes; cleared by who reads.
+    verdicts: on every edge of the fleet.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Verdicts:
         self.out: Mapping[str, str] = {}
         self.drained: frozenset[str] = frozenset()
         self.lacking: Mapping[str, Mapping[str, str]] = {}
+        self.silent: Mapping[str, Mapping[int, str]] = {}
         self.verdicts: Mapping[str, Verdict] = {}
         self.clock = LoopClock()
         self._name = settings.name
@@ -90,10 +93,12 @@ class Verdicts:
                     async with asyncio.timeout(_LOOK):
                         await self._wake.wait()
 
-    def remember(self, out: Mapping[str, str], drained: frozenset[str]) -> None:
+    def remember(
+        self, out: Mapping[str, str], drained: frozenset[str], silent: Mapping[str, Mapping[int, str]]
+    ) -> None:
         """Begin with what was so before a restart: an edge that was down is, until it is seen to answer."""
         now = self.clock.now()
-        self.out, self.drained = dict(out), drained
+        self.out, self.drained, self.silent = dict(out), drained, silent
         self.verdicts = {
             edge: Verdict(edge, up=False, because=(because,), since=now)
             for edge, because in out.items()
@@ -121,11 +126,14 @@ class Verdicts:
         out |= (withdrawn := self._drained())
         drained = frozenset(withdrawn)
         lacking = health.lacking(reports)
-        if out != self.out or drained != self.drained or lacking != self.lacking:
-            self.out, self.drained, self.lacking = out, drained, lacking
+        # Of itself an edge knows nothing that others do not tell it.
+        known = {edge: said for edge, said in self.silent.items() if edge in self._edges and edge != self._name}
+        silent = health.silent(reports, before=known)
+        if (out, drained, lacking, silent) != (self.out, self.drained, self.lacking, self.silent):
+            self.out, self.drained, self.lacking, self.silent = out, drained, lacking, silent
             self.changed.set()
         speaking = {each.observer for each in reports if each.connected}
-        self._log.note(self.verdicts, alone=alone, speaking=speaking)
+        self._log.note(self.verdicts, silent=silent, alone=alone, speaking=speaking)
 
     def _take_stock(self, now: float) -> None:
         """Take over what the store says of edges and live pointers, and note when a pointer was first seen."""
@@ -149,7 +157,7 @@ class Verdicts:
         The edges with the state servers always are: when one freezes, nobody hears of it from others.
         """
         places = frozenset((name, record.location) for name, record in self._edges.items())
-        wanted = set(self._edges if alone else health.observed_by(self._name, places))
+        wanted = set(self._edges if alone else observed_by(self._name, places))
         wanted |= {name for name, record in self._edges.items() if "state" in record.roles}
         for name, record in self._edges.items():
             if name == self._name or name not in wanted:
