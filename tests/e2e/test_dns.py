@@ -11,6 +11,7 @@ import dns.exception
 import dns.message
 import pytest
 
+from cities import city, city_database
 from fleet import Fleet, prepare_fleet, started
 from program import Program, Ran
 from publishing import write_site
@@ -61,6 +62,23 @@ async def refuses_what_cannot_be_served(operator: Operator, file: Path, records:
     await operator.run("dns", "show", code=6)
 
 
+async def explains_what_the_servers_answer(operator: Operator, address: str, folder: Path) -> None:
+    """By country, as they go; by a city database that has German readers in Virginia it differs, and says so."""
+    why = await operator.found("explain", "www.example.test", GERMAN)
+    assert why["geography"] == "by country"
+    assert why["served"] == [
+        {"edge": name, "addresses": [address], "wrong": "", "differs": False, "note": ""} for name in ("fra", "iad")
+    ]
+    table = (await operator.run("dns", "explain", "www.example.test", GERMAN)).out
+    assert "so the name servers answer: fra, iad" in table
+    database = city_database(folder / "city.mmdb", {"194.25.0.0/24": city("Ashburn", "US", 39.0, -77.5)})
+    other = ("explain", "www.example.test", GERMAN, "--city-database", database)
+    assert [each["note"] for each in (await operator.found(*other, code=1))["served"]] == ["it goes by country"] * 2
+    table = (await operator.run("dns", *other, code=1)).out
+    assert f"fra answers {address}: it goes by country" in table
+    assert "by the city database city.mmdb" in table
+
+
 @pytest.mark.timeout(300)
 async def test_zones_are_applied_shown_explained_and_checked(edgeward, tmp_path, loopback_addresses) -> None:
     """Each command as a process, for people and with --json; exit codes tell bad input, unknown names and differences
@@ -108,10 +126,14 @@ async def test_zones_are_applied_shown_explained_and_checked(edgeward, tmp_path,
 
         # A server answers for the site's hostname once its steering table is built.
         await eventually(lambda: answered(fleet, "www.example.test"), within=60, ignoring=(dns.exception.Timeout,))
+        await explains_what_the_servers_answer(operator, fra.address, tmp_path)
         well = await found("check")
         assert (well["servers"], well["problems"], well["notes"]) == (["fra", "iad"], [], [])
         assert "every answer is right, and all agree" in (await run("dns", "check")).out
         await iad.stop()
+        served = (await found("explain", "www.example.test", GERMAN))["served"]
+        assert [bool(each["wrong"]) for each in served] == [False, True]
+        assert "iad could not be asked: " in (await run("dns", "explain", "www.example.test", GERMAN)).out
         late = await found("check", code=1)
         assert late["problems"]
         assert all(problem.startswith("iad (") for problem in late["problems"])

@@ -22,8 +22,9 @@ from edgeward.dns.view import View
 from edgeward.errors import InputError, NotFoundError, ServeError
 from edgeward.publish.delegation import check_fleet
 from edgeward.publish.edges import set_drained
+from edgeward.publish.explain import explain
 from edgeward.publish.name_check import CheckReport, check_names
-from edgeward.publish.name_service import apply_settings, explain, overview
+from edgeward.publish.name_service import apply_settings, overview
 from edgeward.store.connection import Store
 from fleet import EdgeProcess
 from name_servers import NEAR, WITHIN, ask, named, seconds_until_gone, sends, sends_home, steering
@@ -68,6 +69,7 @@ async def test_readers_are_sent_to_the_nearest_edge_that_is_well(
         assert found.ranked[0].edge == "syd"
         assert "a new disk" in found.ranked[0].state
         assert syd.address not in found.addresses
+        assert [(each.edge, each.wrong, each.differs) for each in found.served] == [(name, "", False) for name in NEAR]
         await set_drained(store, "syd", drained=False)
         await eventually(lambda: sends_home(fleet, others[0]), within=5)
 

@@ -7,8 +7,11 @@ import pytest
 
 from cities import city, city_database
 from deploying import ONE, Deployer
+from edgeward.errors import InputError
+from edgeward.publish.explain import explain
 from edgeward.publish.name_service import apply_settings
-from fleet import EdgeProcess, prepare_fleet, started
+from edgeward.store.connection import Store
+from fleet import EdgeProcess, Fleet, prepare_fleet, started
 from name_servers import DNS, NEAR, SETTINGS, sends, sends_home
 from waiting import eventually
 
@@ -31,6 +34,8 @@ async def test_a_new_city_database_is_followed(
             await apply_settings(store, SETTINGS)
         for server in fleet:
             await eventually(lambda server=server: sends(server, NEAR["fra"], fleet["syd"].address), within=60)
+            async with fleet.store() as store:
+                await _explained(store, fleet, path)
         if breaks:
             fresh = tmp_path / "broken.mmdb"
             fresh.write_bytes(b"no database")
@@ -59,6 +64,24 @@ async def test_a_city_database_that_was_never_good_leaves_the_countries(
         for server in fleet:
             await eventually(lambda server=server: sends_home(fleet, server), within=60)
             assert await complains(server)
+
+
+async def _explained(store: Store, fleet: Fleet, path: Path) -> None:
+    """By country an explanation is not what the name servers answer, and says so; by their database it is."""
+    client = NEAR["fra"].removesuffix("0") + "7"
+    found = await explain(store, "www.example.test", client)
+    assert (found.addresses, found.geography) == ((fleet["fra"].address,), "by country")
+    for each in found.served:
+        assert (each.addresses, each.differs) == ((fleet["syd"].address,), True)
+        assert each.note.startswith("it goes by the city database city.mmdb: --city-database FILE ")
+    copy = path.with_name("copy.mmdb")
+    copy.write_bytes(path.read_bytes())
+    found = await explain(store, "www.example.test", client, city_database=copy)
+    assert (found.addresses, found.geography) == ((fleet["syd"].address,), "by the city database copy.mmdb")
+    assert [(each.edge, each.differs) for each in found.served] == [(edge.name, False) for edge in fleet]
+    assert "Perth" in found.because
+    with pytest.raises(InputError, match="cannot be read"):
+        await explain(store, "www.example.test", client, city_database=path.with_name("nothing.mmdb"))
 
 
 async def complains(server: EdgeProcess) -> bool:

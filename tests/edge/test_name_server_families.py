@@ -5,6 +5,7 @@ import itertools
 from pathlib import Path
 
 from deploying import Deployer
+from edgeward.publish.explain import explain
 from fleet import EdgeProcess, Fleet
 from islands import Island, needs_root
 from name_servers import NEAR, WITHIN, named, seconds_until_gone, sends, steering
@@ -70,6 +71,12 @@ async def test_each_family_names_the_edges_that_answer_over_it(
             assert await silent(server) == {("syd", "6")}
             assert await out(server) == set()
             assert await named(server, client, "AAAA") in ({six["fra"]}, {six["iad"]})
+        async with fleet.store() as store:
+            why = await explain(store, "www.example.test", "139.130.4.5")
+        assert why.addresses[0] == syd.address
+        assert why.addresses[1] in {six["fra"], six["iad"]}
+        assert [each.differs for each in why.served] == [False] * 3
+        assert why.ranked[0].note.startswith("not named over IPv6: fra: ")
         ended.set()
         for found in await asyncio.gather(*over_four):
             assert len(found) > 20

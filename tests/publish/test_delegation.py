@@ -23,7 +23,6 @@ SITUATION = Situation(
     hostnames={"blog": ("www.customer.test", "www.example.test")},
     out={},
     drained=frozenset(),
-    lacking={},
 )
 HEAD = "@ 300 SOA ns.test. hostmaster.test. 1 3600 600 86400 60\n@ 300 NS ns.test.\n"
 RIGHT = """

@@ -13,7 +13,7 @@ from edgeward.dns.responder import Responder
 from edgeward.dns.server import NameServer, bind
 from edgeward.dns.view import View
 from edgeward.dns.wire import A
-from edgeward.publish.name_check import _different, _Question, _Reply, _reply, _strangers, _wrong, ask_everything
+from edgeward.publish.name_check import Question, Reply, _different, _reply, _strangers, _wrong, ask_everything
 from edgeward.publish.name_service import Situation
 
 PORT = 5300
@@ -21,12 +21,12 @@ NOWHERE = "fe80::1%lo"
 """An address that no machine has a way to, since the loopback interface has no link; nothing is ever sent."""
 
 FRA, SYD = (ipaddress.ip_address(address).packed for address in ("203.0.113.1", "203.0.113.3"))
-STATIC = _Question("mail.example.test", A, expected=frozenset([FRA]))
-STEERED = _Question("www.example.test", A, "139.130.4.0")
+STATIC = Question("mail.example.test", A, expected=frozenset([FRA]))
+STEERED = Question("www.example.test", A, "139.130.4.0")
 
 
-def data(*addresses: bytes) -> _Reply:
-    return _Reply(frozenset(addresses))
+def data(*addresses: bytes) -> Reply:
+    return Reply(frozenset(addresses))
 
 
 def test_static_records_must_be_those_of_the_settings() -> None:
@@ -35,13 +35,13 @@ def test_static_records_must_be_those_of_the_settings() -> None:
     for reply in (data(SYD), data(FRA, SYD), data()):
         (problem,) = _wrong([("fra (192.0.2.1, UDP)", STATIC, reply)])
         assert problem == "fra (192.0.2.1, UDP): mail.example.test A: the answer is not what the settings say"
-    (failed,) = _wrong([("fra", STEERED, _Reply(wrong="SERVFAIL"))])
+    (failed,) = _wrong([("fra", STEERED, Reply(wrong="SERVFAIL"))])
     assert failed == "fra: www.example.test A for 139.130.4.0/24: SERVFAIL"
 
 
 def test_servers_must_agree_on_steered_names() -> None:
     """Who says what is told, once; a server that said nothing is not said to differ."""
-    same = [("fra", STEERED, data(SYD)), ("syd", STEERED, data(SYD)), ("iad", STEERED, _Reply(wrong="no answer"))]
+    same = [("fra", STEERED, data(SYD)), ("syd", STEERED, data(SYD)), ("iad", STEERED, Reply(wrong="no answer"))]
     assert list(_different(same)) == []
     (problem,) = _different([*same, ("gru", STEERED, data(FRA))])
     assert "the name servers differ" in problem
@@ -78,7 +78,6 @@ async def test_addresses_that_this_machine_has_no_way_to_are_passed_over(loopbac
         hostnames={},
         out={},
         drained=frozenset(),
-        lacking={},
     )
     udp, tcp = bind([loopback_address], PORT)
     async with NameServer(Responder(View(situation.zones.zones), None, secret=b"")).serving(udp[0], tcp):

@@ -58,24 +58,40 @@ def show(*, fleet: FleetOption = None, as_json: JsonOption = False) -> None:
 @group.command(
     cls=Command,
     epilog=examples(
-        ("edgeward dns explain www.example.com 139.130.4.5", "where a reader in Australia is sent, and why")
+        ("edgeward dns explain www.example.com 139.130.4.5", "where a reader in Australia is sent, and why"),
+        (
+            "edgeward dns explain www.example.com 139.130.4.5 --city-database GeoLite2-City.mmdb",
+            "by the city database that the edges have",
+        ),
     ),
 )
 def explain(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name that is asked for.")],
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The address of who asks, IPv4 or IPv6.")],
     *,
+    city_database: Annotated[
+        Path | None,
+        typer.Option(
+            "--city-database",
+            metavar="FILE",
+            help="A copy of the city database that edges go by (`city_file` in edge.toml); default: by country.",
+        ),
+    ] = None,
     fleet: FleetOption = None,
     as_json: JsonOption = False,
-) -> None:
-    """Say what a client is answered, in which order it prefers the edges, and the reason for each place."""
-    from edgeward.publish.name_service import explain as why
+) -> int:
+    """Say what a client is answered, in which order it prefers the edges, and the reason for each place.
 
-    found = with_store(lambda store: why(store, name, address), fleet=fleet)
+    It is computed as name servers do, and compared with what each of them answers.
+    """
+    from edgeward.publish.explain import explain as why
+
+    found = with_store(lambda store: why(store, name, address, city_database=city_database), fleet=fleet)
     if as_json:
         views.show_json(found)
     else:
         views.show(*tables_dns.explanation(found))
+    return exits.DIFFERENCE if any(each.differs for each in found.served) else exits.OK
 
 
 @group.command(

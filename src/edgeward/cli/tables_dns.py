@@ -13,8 +13,9 @@ from edgeward.cli.tables import BAD, FAINT, GOOD
 from edgeward.cli.views import visible
 
 if TYPE_CHECKING:
+    from edgeward.publish.explain import Explanation, Served
     from edgeward.publish.name_check import CheckReport
-    from edgeward.publish.name_service import Explanation, Overview
+    from edgeward.publish.name_service import Overview
 
 _MOST_NAMES = 20
 
@@ -62,15 +63,30 @@ def checked(found: CheckReport) -> list[RenderableType]:
 
 
 def explanation(found: Explanation) -> list[RenderableType]:
-    """The answer, and the order with its reasons."""
+    """The answer, the order with its reasons, and what the name servers say."""
     answer = ", ".join(found.addresses) or "no address"
     head = Text.assemble((found.name, "bold"), f" for {found.client}: ", (answer, GOOD), f"  (TTL {found.ttl} s)")
-    why = Text(f"order of {found.scope}: {visible(found.because)}", style=FAINT)
+    why = Text(f"order of {found.scope}, {visible(found.geography)}: {visible(found.because)}", style=FAINT)
     order = Grid("", "edge", "at", "ms", "because", flexible=("because",), right=("", "ms"))
     for number, each in enumerate(found.ranked, start=1):
         milliseconds = "-" if each.milliseconds is None else f"{each.milliseconds:.0f}"
         because = Text(visible(each.because))
         if each.state:
             because = Text(f"not named: {visible(each.state)}", style=BAD)
+        if each.note:
+            because = Text.assemble(because, "; ", (visible(each.note), BAD))
         order.add_row(str(number), visible(each.edge), visible(each.location), milliseconds, because)
-    return [head, why, Text(""), order]
+    return [head, why, Text(""), order, Text(""), *_served(found.served)]
+
+
+def _served(found: Sequence[Served]) -> list[RenderableType]:
+    """Which name servers answer so, which otherwise, and which could not be asked."""
+    same = [each.edge for each in found if not each.wrong and not each.differs]
+    lines = [Text(f"so the name servers answer: {visible(', '.join(same))}", style=GOOD)] if same else []
+    for each in found:
+        if each.differs:
+            answer = ", ".join(each.addresses) or "no address"
+            lines.append(Text(visible(f"{each.edge} answers {answer}: {each.note}"), style=BAD))
+        elif each.wrong:
+            lines.append(Text(visible(f"{each.edge} could not be asked: {each.wrong}"), style=FAINT))
+    return [*lines] or [Text("no edge answers DNS yet ([dns] in edge.toml)", style=BAD)]

@@ -274,6 +274,7 @@ class EdgeStatus(_Record):
     ready: it has compared itself with the store since it started and serves what it should (False while catching up
     from last-known-good, and while a blob that it needs is corrupt). purged: keys of purge orders that are carried out
     here. problems: sentences for the operator. engine: "nginx" or "preview". generation: of the HTTP configuration.
+    city_database: name of the file that its name server goes by, "" for countries alone.
     started, at: when the agent started, when this was written (the edge's clock; ages are measured at receipt).
     """
 
@@ -289,6 +290,7 @@ class EdgeStatus(_Record):
     problems: tuple[str, ...] = ()
     disk_free: int = 0
     blobs: int = 0
+    city_database: str = ""
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes."""

@@ -123,6 +123,7 @@ class Report:
             problems=_first(self._conditions.sentences),
             disk_free=self._free()[0],
             blobs=self._scrub.progress.total,
+            city_database=city.name if (dns := self._settings.dns) and (city := dns.city_file) else "",
         )
 
     def health(self) -> Mapping[str, Any]:

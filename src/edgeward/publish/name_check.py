@@ -38,23 +38,26 @@ class CheckReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """One question. expected: data in wire form, None where servers are only compared with each other."""
+class Question:
+    """One question. client: network that is told as the client's, with `bits` of its address. expected: data in wire
+    form, None where servers are only compared with each other.
+    """
 
     name: str
     kind: int
     client: str | None = None
     expected: frozenset[bytes] | None = None
+    bits: int = 24
 
     def __str__(self) -> str:
         import dns.rdatatype
 
-        told = f" for {self.client}/24" if self.client else ""
+        told = f" for {self.client}/{self.bits}" if self.client else ""
         return f"{self.name} {dns.rdatatype.to_text(dns.rdatatype.RdataType(self.kind))}{told}"
 
 
 @dataclass(frozen=True, slots=True)
-class _Reply:
+class Reply:
     """What one server said: data of the answer's records of the type asked for, or what went wrong.
 
     asked: whether this machine could ask it.
@@ -88,9 +91,9 @@ async def ask_everything(situation: Situation) -> CheckReport:
     turns = asyncio.Semaphore(_AT_ONCE)
     transports: tuple[Transport, ...] = ("UDP", "TCP")
 
-    async def one(address: str, port: int, question: _Question, transport: Transport) -> _Reply:
+    async def one(address: str, port: int, question: Question, transport: Transport) -> Reply:
         async with turns:
-            return await _ask(address, port, question, transport)
+            return await ask(address, port, question, transport)
 
     tried = [(server, question, transport) for server in servers for question in questions for transport in transports]
     replies = await asyncio.gather(
@@ -111,7 +114,7 @@ async def ask_everything(situation: Situation) -> CheckReport:
     return CheckReport(names, len(found), tuple(problems), notes=tuple(passed))
 
 
-def _questions(situation: Situation) -> Iterator[_Question]:
+def _questions(situation: Situation) -> Iterator[Question]:
     for zone in situation.zones.zones:
         cuts = [name for name, by_type in zone.rrsets.items() if NS in by_type and name != zone.origin]
         for name, by_type in zone.rrsets.items():
@@ -119,23 +122,24 @@ def _questions(situation: Situation) -> Iterator[_Question]:
                 continue  # a delegation is somebody else's to answer
             for kind, rrset in by_type.items():
                 if name.startswith("*."):
-                    yield _Question(name.replace("*", "edgeward-check", 1), kind, expected=frozenset(rrset.rdatas))
+                    yield Question(name.replace("*", "edgeward-check", 1), kind, expected=frozenset(rrset.rdatas))
                 elif kind == CNAME or CNAME not in by_type:
-                    yield _Question(name, kind, expected=frozenset(rrset.rdatas))
+                    yield Question(name, kind, expected=frozenset(rrset.rdatas))
         for name in zone.steered:
             for client in SAMPLES:
-                yield _Question(name, A, client)
-            yield _Question(name, AAAA)
+                yield Question(name, A, client)
+            yield Question(name, AAAA)
 
 
-async def _ask(address: str, port: int, question: _Question, transport: Transport) -> _Reply:
+async def ask(address: str, port: int, question: Question, transport: Transport = "UDP") -> Reply:
+    """Ask one name server once; over UDP, and TCP where that is too small for the answer."""
     import dns.asyncquery
     import dns.edns
     import dns.exception
     import dns.message
     import dns.rdatatype
 
-    options: list[dns.edns.Option] = [dns.edns.ECSOption(question.client, 24)] if question.client else []
+    options: list[dns.edns.Option] = [dns.edns.ECSOption(question.client, question.bits)] if question.client else []
     kind = dns.rdatatype.RdataType(question.kind)
     message = dns.message.make_query(question.name, kind, use_edns=0, options=options)
     try:
@@ -144,9 +148,9 @@ async def _ask(address: str, port: int, question: _Question, transport: Transpor
         else:
             answer = await dns.asyncquery.tcp(message, address, port=port, timeout=_SECONDS)
     except dns.exception.Timeout:
-        return _Reply(wrong=f"no answer within {_SECONDS:.0f} s")
+        return Reply(wrong=f"no answer within {_SECONDS:.0f} s")
     except (OSError, EOFError, dns.exception.DNSException) as error:
-        return _Reply(wrong=str(error) or type(error).__name__, asked=not is_out_of_reach(address, error))
+        return Reply(wrong=str(error) or type(error).__name__, asked=not is_out_of_reach(address, error))
     return _reply(answer, question)
 
 
@@ -155,18 +159,18 @@ def is_out_of_reach(address: str, error: Exception) -> bool:
     return ":" in address and isinstance(error, OSError) and error.errno in _NO_FAMILY
 
 
-def _reply(answer: "dns.message.Message", question: _Question) -> _Reply:
+def _reply(answer: "dns.message.Message", question: Question) -> Reply:
     import dns.flags
 
     if answer.rcode() != 0:
-        return _Reply(wrong=RCODES.get(int(answer.rcode()), str(answer.rcode())))
+        return Reply(wrong=RCODES.get(int(answer.rcode()), str(answer.rcode())))
     if not answer.flags & dns.flags.AA:
-        return _Reply(wrong="the answer is not authoritative")
+        return Reply(wrong="the answer is not authoritative")
     data = [rdata for rrset in answer.answer if rrset.rdtype == question.kind for rdata in rrset]
-    return _Reply(frozenset(each.to_wire() or b"" for each in data))
+    return Reply(frozenset(each.to_wire() or b"" for each in data))
 
 
-_Found = list[tuple[str, _Question, _Reply]]
+_Found = list[tuple[str, Question, Reply]]
 
 
 def _wrong(found: _Found) -> Iterator[str]:
@@ -179,7 +183,7 @@ def _wrong(found: _Found) -> Iterator[str]:
 
 def _different(found: _Found) -> Iterator[str]:
     """Say of a steered name whose servers differ who says what."""
-    by_question: dict[_Question, dict[frozenset[bytes], list[str]]] = {}
+    by_question: dict[Question, dict[frozenset[bytes], list[str]]] = {}
     for who, question, reply in found:
         if question.expected is None and not reply.wrong:
             by_question.setdefault(question, {}).setdefault(reply.data, []).append(who)
@@ -192,16 +196,17 @@ def _different(found: _Found) -> Iterator[str]:
 def _strangers(found: _Found, known: set[str]) -> Iterator[str]:
     for who, question, reply in found:
         if question.expected is None:
-            for address in _addresses(reply.data):
+            for address in addresses_in(reply.data):
                 if address not in known:
                     yield f"{who}: {question}: {address} is no address of an edge"
 
 
-def _addresses(data: frozenset[bytes]) -> list[str]:
+def addresses_in(data: frozenset[bytes]) -> list[str]:
+    """Return the addresses in data of A and AAAA records, as text."""
     import ipaddress
 
     return sorted(str(ipaddress.ip_address(each)) for each in data if len(each) in {4, 16})
 
 
 def _shown(data: frozenset[bytes]) -> str:
-    return ", ".join(_addresses(data)) or "nothing"
+    return ", ".join(addresses_in(data)) or "nothing"

@@ -1,0 +1,236 @@
+"""Why a client is answered what it is: the use-case behind `edgeward dns explain`.
+
+The order and its reasons are computed from what name servers go by: the store, and what the edges tell each other. What
+comes of it is compared with what the name servers answer, since an edge may have a city database of its own.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import tempfile
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edgeward.core import health
+from edgeward.core.answer import choose
+from edgeward.core.health import Report, Rules
+from edgeward.core.steering_table import SteeringTable
+from edgeward.dns.build_table import Wanted, write_table
+from edgeward.dns.fleet_zones import servers_of
+from edgeward.dns.wire import AAAA, A
+from edgeward.errors import InputError, NotFoundError, SchemaError
+from edgeward.publish.name_check import Question, addresses_in, ask
+from edgeward.publish.name_service import Situation, read_situation
+from edgeward.store.connection import Store
+
+if TYPE_CHECKING:
+    from edgeward.core.orders import Family
+
+_HEARD: Final = 1.5
+"""Seconds to wait for the reports of all edges: each sends one a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankedEdge:
+    """One edge's place in the order for a client. state: why it is not to be named just now, "" for nothing. note: what
+    will be a reason, and is none yet.
+    """
+
+    edge: str
+    location: str
+    milliseconds: float | None
+    because: str
+    state: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What one name server answers. wrong: why it could not be asked, "" if it could. differs: from what is computed;
+    note: what that may be for.
+    """
+
+    edge: str
+    addresses: tuple[str, ...] = ()
+    wrong: str = ""
+    differs: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a client gets an answer. scope: the network that has this same order. addresses: A, then AAAA records.
+
+    geography: "by country", or the city database that was named. served: of each name server of the fleet.
+    """
+
+    name: str
+    client: str
+    site: str
+    addresses: tuple[str, ...]
+    ttl: int
+    scope: str
+    source: str
+    because: str
+    geography: str
+    ranked: tuple[RankedEdge, ...]
+    served: tuple[Served, ...]
+
+
+async def explain(store: Store, name: str, client: str, *, city_database: Path | None = None) -> Explanation:
+    """Say what a client at an address is answered for a name, and why each edge has its place.
+
+    city_database: go by this one in place of countries, as an edge does that has it. Raises InputError (no address, no
+    database), NotFoundError (nothing is steered at that name), StoreError.
+    """
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        raise InputError(f"{client!r} is no IP address", hint="edgeward dns explain NAME ADDRESS") from None
+    situation = await read_situation(store)
+    name = name.lower().removesuffix(".")
+    site = _site_at(situation, name)
+    table = await asyncio.to_thread(_table, situation, city_database)
+    reports, answers = await asyncio.gather(_reports(store, situation.status), _ask_all(situation, name, client))
+    lacking, silent = health.lacking(reports).get(site, {}), health.silent(reports, before={})
+    order, match = table.explain(address.packed), table.match(address.packed)
+    edges = {edge.name: edge for edge in table.edges}
+    families: tuple[Family, ...] = (4, 6)
+    chosen = [
+        choose(
+            order, edges, out=situation.out, family=family, margin=float(situation.settings.margin),
+            most=situation.settings.most, lacking=lacking, silent=silent, drained=situation.drained,
+        )
+        for family in families
+    ]  # fmt: skip
+    addresses = tuple(found for answer in chosen for found in answer.addresses)
+    ranked = tuple(
+        RankedEdge(
+            edge=each.edge,
+            location=situation.edges[each.edge].location,
+            milliseconds=each.milliseconds,
+            because=each.because,
+            state=situation.out.get(each.edge) or lacking.get(each.edge) or "",
+            note="; ".join(_notes(situation, site, each.edge, lacking, silent)),
+        )
+        for each in order.ranked
+    )
+    return Explanation(
+        name=name,
+        client=str(address),
+        site=site,
+        addresses=addresses,
+        ttl=30,
+        scope=str(ipaddress.ip_network((address, match.prefix), strict=False)),
+        source=order.source,
+        because=order.because,
+        geography=f"by the city database {city_database.name}" if city_database else "by country",
+        ranked=ranked,
+        served=tuple(_compared(each, addresses, situation, city_database) for each in answers),
+    )
+
+
+def _site_at(situation: Situation, name: str) -> str:
+    steered = {host: site for zone in situation.zones.zones for host, site in zone.steered.items()}
+    if name not in steered:
+        names = ", ".join(sorted(steered)) or "none yet"
+        raise NotFoundError(f"nothing is steered at {name}; steered names: {names}", hint="edgeward dns show")
+    return steered[name]
+
+
+def _table(situation: Situation, city_database: Path | None) -> SteeringTable:
+    """Build the table as an edge does. Raises InputError if no edge can be steered to, or the database is none."""
+    edges = tuple(
+        (name, record.location, record.addresses, record.weight)
+        for name, record in sorted(situation.edges.items())
+        if "http" in record.roles and record.addresses
+    )
+    networks = tuple((each.network, each.edges) for each in situation.settings.networks)
+    city_file = None if city_database is None else str(city_database)
+    wanted = Wanted(edges, networks, city_file, float(situation.settings.margin))
+    with tempfile.TemporaryDirectory(prefix="edgeward-steering-") as folder:
+        file = Path(folder) / "table"
+        write_table(file, json.loads(wanted.to_bytes()))
+        return SteeringTable.from_bytes(file.read_bytes())
+
+
+async def _reports(store: Store, edges: Collection[str]) -> list[Report]:
+    """Return what the edges say of each other just now: verdicts on families and releases follow from that alone."""
+    heard: dict[str, Report] = {}
+    complete = asyncio.Event()
+
+    def hear(observer: str, data: bytes) -> None:
+        with contextlib.suppress(SchemaError):
+            heard[observer] = Report.from_bytes(data)
+        if heard.keys() >= set(edges):
+            complete.set()
+
+    following = asyncio.create_task(store.observations.follow(hear))
+    waiting = asyncio.create_task(complete.wait())
+    await asyncio.wait((following, waiting), timeout=_HEARD, return_when=asyncio.FIRST_COMPLETED)
+    for task in (following, waiting):
+        task.cancel()
+    await asyncio.gather(following, waiting, return_exceptions=True)
+    return list(heard.values())
+
+
+def _notes(
+    situation: Situation,
+    site: str,
+    edge: str,
+    lacking: Mapping[str, str],
+    silent: Mapping[str, Mapping[int, str]],
+) -> list[str]:
+    """Return what is to be known of an edge besides its state."""
+    notes = [f"not named over IPv{family}: {why}" for family, why in sorted(silent.get(edge, {}).items())]
+    pointer, status = situation.live.get(site), situation.status.get(edge)
+    if pointer is None or pointer.release is None or status is None or edge in lacking:
+        return notes
+    held = status.sites.get(site)
+    if held is None or held.live != pointer.release:
+        end = pointer.at + Rules().grace
+        until = datetime.fromtimestamp(end, UTC).strftime("%H:%M:%S UTC")
+        grace = f"still within its grace period until {until}" if time.time() < end else "its observers go on naming it"
+        notes.append(f"it does not hold the live release {pointer.release[:12]}: {grace}")
+    return notes
+
+
+async def _ask_all(situation: Situation, name: str, client: str) -> list[Served]:
+    """Ask every name server, at the first of its addresses that this machine has a way to."""
+    bits = 128 if ":" in client else 32
+
+    async def one(edge: str) -> Served:
+        record = situation.edges[edge]
+        wrong = "it has no address"
+        for address in record.addresses:
+            questions = [Question(name, kind, client, bits=bits) for kind in (A, AAAA)]
+            replies = await asyncio.gather(*(ask(address, record.dns_port, each) for each in questions))
+            wrong = next((each.wrong for each in replies if each.wrong), "")
+            if not wrong:
+                return Served(edge, tuple(found for each in replies for found in addresses_in(each.data)))
+            if all(each.asked for each in replies):
+                break
+        return Served(edge, wrong=wrong)
+
+    return await asyncio.gather(*(one(edge) for edge in servers_of(situation.settings, situation.edges)))
+
+
+def _compared(served: Served, computed: tuple[str, ...], situation: Situation, city_database: Path | None) -> Served:
+    """Return what a name server answers, with how that compares to what was computed."""
+    if served.wrong or set(served.addresses) == set(computed):
+        return served
+    status = situation.status.get(served.edge)
+    theirs = status.city_database if status else ""
+    note = "ask again: it may just have heard of a change"
+    if theirs and city_database is None:
+        note = f"it goes by the city database {theirs}: --city-database FILE shows what comes of that"
+    elif theirs and city_database is not None:
+        note = f"it goes by the city database {theirs}, which may be another one"
+    elif city_database is not None:
+        note = "it goes by country"
+    return Served(served.edge, served.addresses, differs=True, note=note)
