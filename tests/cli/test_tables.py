@@ -90,6 +90,7 @@ def test_a_grid_shows_brackets_as_they_are():
         (edge("fra", reporting=False), "not reporting"),
         (edge("fra", drained=True), "current, drained"),
         (replace(edge("fra"), down=("iad: no answer",)), "down, current"),
+        (replace(edge("fra"), silent="over IPv6: iad: no answer"), "silent in part, current"),
         (edge("fra", drained=True, reporting=False), "not reporting, drained"),
     ],
 )
@@ -206,3 +207,5 @@ def test_why_an_edge_is_down_or_drained_is_said_below_the_table() -> None:
         "syd: drained: new disk",
         "syd: stale",
     ]
+    line = replace(edge("syd"), silent="over IPv6: fra: no answer")
+    assert [text.plain for text in tables.edge_problems([line])] == ["syd: does not answer over IPv6: fra: no answer"]

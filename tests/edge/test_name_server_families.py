@@ -6,6 +6,8 @@ from pathlib import Path
 
 from deploying import Deployer
 from edgeward.publish.explain import explain
+from edgeward.publish.name_service import overview
+from edgeward.publish.status import fleet_status
 from fleet import EdgeProcess, Fleet
 from islands import Island, needs_root
 from name_servers import NEAR, WITHIN, named, seconds_until_gone, sends, steering
@@ -82,6 +84,13 @@ async def test_each_family_names_the_edges_that_answer_over_it(
             assert len(found) > 20
             assert all(each == {syd.address} for each in found)
         await eventually(lambda: _says_so(fleet["fra"]), within=15)
+        async with fleet.store() as store:
+            states = (await overview(store)).edges
+            lines = {line.edge: line.silent for line in (await fleet_status(store)).edges}
+        assert (states["fra"], states["iad"]) == ("up", "up")
+        assert states["syd"] == f"does not answer {lines['syd']}"
+        assert lines["syd"].startswith(f"over IPv6: fra: [{six['syd']}]:")
+        assert (lines["fra"], lines["iad"]) == ("", "")
         island.hear_six()
         await eventually(lambda: all_named(fleet, six), within=20)
         await syd.kill()

@@ -92,6 +92,8 @@ def edge_state(line: EdgeLine) -> tuple[str, str]:
         state, style = ("behind", LOOK) if line.status.ready else ("catching up", LOOK)
     if line.down is not None:
         state, style = f"down, {state}", BAD
+    elif line.silent:
+        state, style = f"silent in part, {state}", BAD
     return (f"{state}, drained", LOOK) if line.drained else (state, style)
 
 
@@ -100,6 +102,8 @@ def edge_problems(lines: Sequence[EdgeLine]) -> list[Text]:
     found = []
     for line in lines:
         said = [] if line.down is None else [f"down: {'; '.join(line.down)}"]
+        if line.silent:
+            said.append(f"does not answer {line.silent}")
         if line.drained and line.drained_because:
             said.append(f"drained: {line.drained_because}")
         for problem in (*said, *(line.status.problems if line.status else ())):

@@ -253,6 +253,12 @@ class VerdictRecord(_Record):
     after: int | None = None
     silent: tuple[int, ...] = ()
 
+    @property
+    def silence(self) -> str:
+        """Over which families an edge that is up does not answer, with the evidence; "" if it does over all."""
+        families = " and ".join(f"IPv{family}" for family in self.silent)
+        return f"over {families}: {'; '.join(self.because)}" if families else ""
+
     @classmethod
     def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:
         return {**value, "because": tuple(value["because"]), "silent": tuple(value.get("silent", ()))}

@@ -160,8 +160,7 @@ def _sentence(record: VerdictRecord) -> str:
     if not record.up:
         return f"edge {record.edge} is down{evidence}"
     if record.silent:
-        families = " and ".join(f"IPv{family}" for family in record.silent)
-        return f"edge {record.edge} does not answer over {families}{evidence}"
+        return f"edge {record.edge} does not answer {record.silence}"
     after = "" if record.after is None else f", after {record.after} s"
     return f"edge {record.edge} is up again{after}{evidence}"
 

@@ -23,7 +23,7 @@ KEY = "dns"
 class Situation:
     """All that answers are made of, as the store has it. out: edge -> why it is not named. live: pointers by site.
 
-    status: of the edges that report.
+    status: of the edges that report. silent: edge -> over which families it does not answer, and why.
     """
 
     settings: DnsSettings
@@ -33,6 +33,7 @@ class Situation:
     drained: frozenset[str]
     live: Mapping[str, Pointer] = field(default_factory=dict)
     status: Mapping[str, EdgeStatus] = field(default_factory=dict)
+    silent: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def zones(self) -> FleetZones:
@@ -112,6 +113,7 @@ async def read_situation(store: Store, settings: DnsSettings | None = None) -> S
         drained=frozenset(drained),
         live=pointers,
         status={line.edge: line.status for line in status.edges if line.status is not None},
+        silent={each.edge: f"does not answer {each.silence}" for each in verdicts if each.silent},
     )
 
 
@@ -121,5 +123,6 @@ async def overview(store: Store) -> Overview:
     made = situation.zones
     zones = {zone.origin: tuple(sorted({*zone.rrsets, *zone.steered} - {zone.origin})) for zone in made.zones}
     servers = {server_name(edge, situation.settings): edge for edge in servers_of(situation.settings, situation.edges)}
-    states = {name: situation.out.get(name, "up") for name in sorted(situation.edges)}
+    edges = sorted(situation.edges)
+    states = {name: situation.out.get(name) or situation.silent.get(name, "up") for name in edges}
     return Overview(zones, servers, states, made.problems)

@@ -72,6 +72,7 @@ def _edges(
                 drained_until=record.drained_until,
                 drained_because=record.drained_because,
                 down=verdict.because if verdict is not None and not verdict.up else None,
+                silent=verdict.silence if verdict is not None else "",
             )
         )
     return lines

@@ -187,7 +187,7 @@ class SiteLine:
 class EdgeLine:
     """One edge, for `edgeward status`. status None: it does not report. current: ready, and every site's live release
     is live there. drained_until, drained_because: as the operator said. down: why, while
-    the other edges say that it is.
+    the other edges say that it is. silent: "over IPv6: ...", while it is up and does not answer there.
     """
 
     edge: str
@@ -199,6 +199,7 @@ class EdgeLine:
     drained_until: int | None = None
     drained_because: str = ""
     down: tuple[str, ...] | None = None
+    silent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
