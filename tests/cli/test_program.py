@@ -2,10 +2,12 @@
 
 import json
 import tomllib
+from typing import Any
 
 import pytest
+import typer
 
-from edgeward.cli.main import run_command
+from edgeward.cli.main import program, run_command
 
 COMMANDS = [
     ["init"], ["preview"], ["push"], ["releases"], ["rollback"], ["purge"], ["verify"], ["status"], ["demo"],
@@ -23,6 +25,16 @@ def test_every_command_has_help_that_fits_a_small_terminal(monkeypatch, capsys, 
     assert shown.err == ""
     assert max(map(len, shown.out.splitlines())) <= 80
     assert "<bool>" not in shown.out
+
+
+def test_each_command_is_found_without_loading_the_others():
+    """The program that is made for one command line has the command that the whole program has."""
+    whole: Any = typer.main.get_command(program())
+    assert {words[0] for words in COMMANDS} | {"dns"} == set(whole.commands)
+    for name, command in whole.commands.items():
+        one: Any = typer.main.get_command(program(name))
+        assert len(one.commands) < len(whole.commands) / 2
+        assert (one.commands[name].help, one.commands[name].epilog) == (command.help, command.epilog)
 
 
 def test_the_version_is_data(edgeward):

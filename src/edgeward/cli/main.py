@@ -6,47 +6,60 @@ import logging
 import os
 import signal
 import sys
+from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
 from edgeward import __version__
-from edgeward.cli import demo as demo_command
-from edgeward.cli import (
-    dns,
-    edge,
-    events,
-    exits,
-    fleets,
-    init,
-    preview,
-    purge,
-    push,
-    releases,
-    site,
-    status,
-    verify,
-    views,
-)
+from edgeward.cli import exits, views
 from edgeward.cli.running import Stopped
 from edgeward.cli.shape import Group
 from edgeward.errors import EdgewardError
 
-app = typer.Typer(
-    cls=Group,
-    name="edgeward",
-    help="A push CDN on a handful of servers that you own: push a folder, every edge serves it.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["--help", "-h"]},
-    epilog="Start with [cyan]edgeward demo[/cyan]: a fleet on this machine, with nothing to set up.",
-)
-
 _WRITING = "Your site"
 _WATCHING = "The fleet"
 _RUNNING = "Machines"
+_MODULES = {
+    "init": _WRITING,
+    "preview": _WRITING,
+    "push": _WRITING,
+    "releases": _WRITING,
+    "purge": _WRITING,
+    "verify": _WRITING,
+    "site": _WRITING,
+    "status": _WATCHING,
+    "events": _WATCHING,
+    "fleets": _WATCHING,
+    "edge": _RUNNING,
+    "dns": _RUNNING,
+    "demo": _RUNNING,
+}
+"""Modules of commands, each with the panel of the help that shows it."""
+
+_ELSEWHERE = {"rollback": "releases"}
+"""Commands that are in a module of another name."""
+
+
+def program(command: str = "") -> typer.Typer:
+    """Return the program: with all of its commands, or, to start in less time, with the one that was asked for."""
+    app = typer.Typer(
+        cls=Group,
+        name="edgeward",
+        help="A push CDN on a handful of servers that you own: push a folder, every edge serves it.",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"]},
+        epilog="Start with [cyan]edgeward demo[/cyan]: a fleet on this machine, with nothing to set up.",
+    )
+    app.callback()(_root)
+    only = _ELSEWHERE.get(command, command)
+    for name, panel in _MODULES.items():
+        if name == only or only not in _MODULES:
+            import_module(f"edgeward.cli.{name}").register(app, panel=panel)
+    return app
 
 
 def _version(wanted: bool) -> None:
@@ -55,7 +68,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
@@ -64,25 +76,12 @@ def _root(
     pass
 
 
-init.register(app, panel=_WRITING)
-preview.register(app, panel=_WRITING)
-push.register(app, panel=_WRITING)
-releases.register(app, panel=_WRITING)
-purge.register(app, panel=_WRITING)
-verify.register(app, panel=_WRITING)
-site.register(app, panel=_WRITING)
-status.register(app, panel=_WATCHING)
-events.register(app, panel=_WATCHING)
-fleets.register(app, panel=_WATCHING)
-edge.register(app, panel=_RUNNING)
-dns.register(app, panel=_RUNNING)
-demo_command.register(app, panel=_RUNNING)
-
-
 def run_command(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code; errors are shown on stderr, and with --json on stdout as well."""
-    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in arguments
     try:
+        app = program(arguments[0] if arguments else "")
         result: Any = app(args=arguments, prog_name="edgeward", standalone_mode=False)
     except EdgewardError as error:
         return _show(error, as_json=as_json)

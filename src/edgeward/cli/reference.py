@@ -35,9 +35,9 @@ Completion for your shell: `edgeward --install-completion`.
 
 def commands_page() -> str:
     """Return docs/reference/commands.md."""
-    from edgeward.cli.main import app
+    from edgeward.cli.main import program
 
-    root: Any = typer.main.get_command(app)
+    root: Any = typer.main.get_command(program())
     parts = [_HEAD.format(help=root.help)]
     for path, command in _leaves(("edgeward",), root):
         parts.extend(_section(path, command))
