@@ -100,6 +100,39 @@ def test_a_manifest_round_trips_with_the_same_bytes_and_release(manifest: Manife
     assert unpack_manifest(pack_manifest(manifest), manifest.release) == manifest
 
 
+@given(manifests, manifests, st.data())
+def test_a_manifest_is_parsed_the_same_beside_another_one(manifest: Manifest, other: Manifest, data) -> None:
+    """What is equal in both is taken from the other, the same objects; the value is what it is without the other."""
+    shared = data.draw(st.sets(st.sampled_from(manifest.entries))) if manifest.entries else set()
+    entries = {entry.path: entry for entry in (*other.entries, *shared)}
+    like = parse_manifest(
+        replace(other, entries=tuple(sorted(entries.values(), key=lambda entry: entry.path))).to_bytes()
+    )
+    again = parse_manifest(manifest.to_bytes(), like)
+    assert again == manifest
+    assert again.to_bytes() == manifest.to_bytes()
+    for entry in again.entries:
+        known = like.by_path.get(entry.path)
+        assert (known is entry) == (known == entry)
+
+
+@given(manifests, st.data())
+def test_bytes_that_are_not_canonical_are_judged_the_same_beside_another_manifest(manifest: Manifest, data) -> None:
+    """Whatever is done to the bytes: the value, or the refusal, does not depend on what else is known."""
+    raw = manifest.to_bytes()
+    cut, end = sorted(data.draw(st.lists(st.integers(0, len(raw)), min_size=2, max_size=2)))
+    pieces = [b"", raw[cut:end], b'}},"/', b'}}},"headers":[', b'{"entries":{"/', b" ", b'"x":{"y":{"z":1}},"/']
+    changed = raw[:cut] + data.draw(st.sampled_from(pieces)) + raw[data.draw(st.sampled_from([cut, end])) :]
+
+    def judged(like: Manifest | None) -> Manifest | None:
+        try:
+            return parse_manifest(changed, like)
+        except SchemaError:
+            return None
+
+    assert judged(manifest) == judged(None)
+
+
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_are_refused_as_a_manifest_with_the_right_error(data: bytes) -> None:
     """Stored garbage is a SchemaError, never another exception."""

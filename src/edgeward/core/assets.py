@@ -5,11 +5,13 @@ cannot be undone, so a name is fingerprinted only beyond doubt.
 """
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
 from edgeward.core.media_types import is_html, media_type
 from edgeward.core.patterns import compile_pattern
+from edgeward.core.release import Entry, Manifest
 from edgeward.core.site import SiteSettings
 
 AUTO_EXTENSIONS: Final = ("cjs", "css", "eot", "js", "map", "mjs", "otf", "ttf", "wasm", "woff", "woff2")
@@ -43,3 +45,11 @@ def _compiled(settings: SiteSettings) -> re.Pattern[str]:
 def is_immutable(settings: SiteSettings, path: str) -> bool:
     """Whether the entry at `path` never changes under its name, so that caches may keep it for a year."""
     return _compiled(settings).search(path) is not None and not is_html(media_type(path))
+
+
+def assets_of(manifest: Manifest) -> Iterator[Entry]:
+    """Return the entries that are immutable assets, in their order."""
+    matches = _compiled(manifest.settings).search
+    return (
+        entry for entry in manifest.entries if matches(entry.path) is not None and not is_html(media_type(entry.path))
+    )
