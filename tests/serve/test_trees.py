@@ -4,8 +4,11 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from conformance.sites import Built, Site, build, named
 from edgeward.core.digest import digest_of
@@ -14,7 +17,7 @@ from edgeward.errors import CorruptionError, DiskError, SchemaError
 from edgeward.serve import blobs as blobs_module
 from edgeward.serve.blobs import BlobFolder
 from edgeward.serve.kept import KeptAsset, KeptFolder
-from edgeward.serve.tree import FOLDERS, SHARED, mend, stage, unstage
+from edgeward.serve.tree import FOLDERS, SHARED, Tree, mend, stage, unstage
 
 FILES = {
     **named("/index.html", "/docs/a b/ünï.html"),
@@ -163,6 +166,55 @@ def test_a_tree_shares_the_folders_that_did_not_change(blobs, tmp_path):
     assert (two / "a/b/x").read_bytes() == b"same"
     left = [folder for folder in (tmp_path / SHARED).iterdir() if not folder.is_symlink()]
     assert len(left) == 6, "the root, a, a/b, a/c and d, and the empty one of br, gzip and vary"
+
+
+places = st.sampled_from(["/a", "/x", "/f/a", "/f/g/a", "/f/g/b", "/h/g/a", "/h/i/j/a", "/h/i/k"])
+versions = st.dictionaries(places, st.sampled_from(["small", "large"] * 2 + ["late"]), max_size=8)
+
+
+def version(files: Mapping[str, str]) -> Manifest:
+    """A manifest of files that are small, large (so that they have variants), or large and of another time."""
+    entries = []
+    for path in sorted(files):
+        variants = [Variant("identity", digest_of(b"i"), 1)]
+        if files[path] != "small":
+            variants += [Variant("br", digest_of(b"bb"), 2), Variant("gzip", digest_of(b"ggg"), 3)]
+        entries.append(Entry(path, "text/plain", 9 if files[path] == "late" else 5, tuple(variants)))
+    return Manifest(build(Site("one", FILES)).manifest.settings, tuple(entries))
+
+
+@given(versions, versions)
+@settings(max_examples=150)
+def test_a_tree_made_like_another_is_the_same_as_one_made_alone(one, two):
+    """Taking folders over from another tree changes nothing: the same files, the same shared folders."""
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        blobs = BlobFolder(root / "blobs")
+        for data in (b"i", b"bb", b"ggg"):
+            put(blobs, data)
+        (root / "alone").mkdir()
+        (root / "like").mkdir()
+        first, second = version(one), version(two)
+        stage(second, blobs, root / "alone/two")
+        stage(first, blobs, root / "like/one")
+        stage(second, blobs, root / "like/two", Tree(root / "like/one", first))
+        assert contents(root / "like/two") == contents(root / "alone/two")
+        for name in FOLDERS:
+            assert (root / "like/two" / name).readlink() == (root / "alone/two" / name).readlink()
+
+
+def test_folders_in_which_nothing_differs_are_not_looked_into(blobs, tmp_path):
+    """What was deleted from one stays away until the tree is checked; where the folder itself is gone it is made."""
+    put(blobs, b"same")
+    before = pages(a_b_x=1, a_c_y=1)
+    stage(before, blobs, tmp_path / "one")
+    (tmp_path / "one/identity/a/b/x").unlink()
+    like = Tree(tmp_path / "one", before)
+    stage(pages(a_b_x=1, a_c_y=2), blobs, tmp_path / "two", like)
+    assert contents(tmp_path / "two") == {"identity/a/c/y": b"same"}
+    shutil.rmtree((tmp_path / "one/identity/a/b").resolve())
+    stage(pages(a_b_x=1, a_c_y=3), blobs, tmp_path / "three", like)
+    assert contents(tmp_path / "three") == {"identity/a/b/x": b"same", "identity/a/c/y": b"same"}
 
 
 def test_a_shared_folder_that_went_away_is_made_anew_by_mending(blobs, tmp_path):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeward.core.digest import Digest
-from edgeward.core.release import Entry, Manifest, Variant
+from edgeward.core.release import Entry, Manifest, Variant, folders_above
 from edgeward.serve.blobs import BlobFolder, disk_error
 
 FOLDERS = ("identity", "vary", "br", "gzip")
@@ -35,11 +35,22 @@ _DEEPEST = 24
 
 @dataclass(slots=True)
 class _Folder:
-    """One folder of a tree. files: name -> (blob, modified). digest: of everything in it, set by `_name`."""
+    """One folder of a tree. files: name -> (blob, modified). digest: of everything in it, set by `_name`; of one that
+    is taken over as it is from another tree nothing else is known.
+    """
 
     files: dict[str, tuple[Digest, int]] = field(default_factory=dict)
     folders: "dict[str, _Folder]" = field(default_factory=dict)
     digest: str = ""
+    taken_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A tree that is there: where, and what it was made of."""
+
+    root: Path
+    manifest: Manifest
 
 
 def placements(entry: Entry) -> Iterator[tuple[str, Variant]]:
@@ -50,12 +61,13 @@ def placements(entry: Entry) -> Iterator[tuple[str, Variant]]:
         yield "vary", entry.identity
 
 
-def stage(manifest: Manifest, blobs: BlobFolder, root: Path) -> None:
+def stage(manifest: Manifest, blobs: BlobFolder, root: Path, like: Tree | None = None) -> None:
     """Make the tree of a release at `root` out of blobs that are all here; durable when this returns.
 
     A tree that exists is complete and left alone, because it is built beside and gets its name last; so does every
-    folder that it shares, once it is on the disk. Raises CorruptionError for a missing blob, DiskError. One writer for
-    all trees of a site.
+    folder that it shares, once it is on the disk. like: a tree of the same site; folders in which nothing differs from
+    it are taken over without a look at what is in them. Raises CorruptionError for a missing blob, DiskError. One
+    writer for all trees of a site.
     """
     if root.exists():
         return
@@ -66,8 +78,8 @@ def stage(manifest: Manifest, blobs: BlobFolder, root: Path) -> None:
         building.mkdir(parents=True)
         shared.mkdir(exist_ok=True)
         made: dict[str, bool] = {}
-        deep = any(entry.path.count("/") > _DEEPEST for entry in manifest.entries)
-        for name, folder in _layout(manifest).items():
+        deep = _is_deep(manifest)
+        for name, folder in _layout(manifest, None if deep or (like and _is_deep(like.manifest)) else like).items():
             _name(folder, 0 if deep else None)
             _make(folder, blobs, str(shared), made)
             (building / name).symlink_to(f"../{SHARED}/{folder.digest}")
@@ -86,8 +98,15 @@ def is_there(root: Path) -> bool:
     return all((root / name).is_dir() for name in FOLDERS)
 
 
-def _layout(manifest: Manifest) -> dict[str, _Folder]:
-    """Return the four folders of a tree with all that is to be in them."""
+def _is_deep(manifest: Manifest) -> bool:
+    return any(entry.path.count("/") > _DEEPEST for entry in manifest.entries)
+
+
+def _layout(manifest: Manifest, like: Tree | None) -> dict[str, _Folder]:
+    """Return the four folders of a tree with all that is to be in them.
+
+    like: the tree whose folders are taken over where nothing differs, the topmost of them.
+    """
     tops = {name: _Folder() for name in FOLDERS}
     known = {(name, ""): top for name, top in tops.items()}
 
@@ -99,11 +118,50 @@ def _layout(manifest: Manifest) -> dict[str, _Folder]:
             folder(name, above).folders[last] = found
         return found
 
+    untouched = _Untouched(manifest, like.manifest) if like else None
     for entry in manifest.entries:
         above, _, last = entry.path.rpartition("/")
+        taken = untouched.topmost(above) if untouched else None
         for name, variant in placements(entry):
-            folder(name, above).files[last] = (variant.digest, entry.modified)
+            if taken is None:
+                folder(name, above).files[last] = (variant.digest, entry.modified)
+            else:
+                folder(name, taken).taken_over = True
+    if like is None:
+        return tops
+    try:
+        for (name, path), found in known.items():
+            if found.taken_over:
+                found.digest = _digest_in(like.root, name + path)
+    except OSError:
+        # The tree is not whole any more: then nothing of it is taken over.
+        return _layout(manifest, None)
     return tops
+
+
+class _Untouched:
+    """The folders in which a manifest differs in nothing from another."""
+
+    def __init__(self, manifest: Manifest, other: Manifest) -> None:
+        before, now = other.by_path, manifest.by_path
+        # Entries of an unchanged file are one object in both: see `parse_manifest`.
+        differ = [path for path, entry in now.items() if before.get(path) is not entry and before.get(path) != entry]
+        self._touched = folders_above([*differ, *(before.keys() - now.keys())]) | {""}
+        self._topmost: dict[str, str | None] = {}
+
+    def topmost(self, path: str) -> str | None:
+        """Return the topmost of a folder and those above it in which nothing differs, None if in all something does."""
+        if path in self._touched:
+            return None
+        if path not in self._topmost:
+            self._topmost[path] = self.topmost(path.rpartition("/")[0]) or path
+        return self._topmost[path]
+
+
+def _digest_in(root: Path, path: str) -> str:
+    """Return the digest of a shared folder that a tree, or a folder in it, leads to. Raises OSError."""
+    os.stat(f"{root}/{path}/")  # noqa: PTH116 (text)
+    return os.path.basename(os.readlink(f"{root}/{path}"))  # noqa: PTH115, PTH119 (text)
 
 
 def _name(folder: _Folder, depth: int | None) -> None:
@@ -112,6 +170,8 @@ def _name(folder: _Folder, depth: int | None) -> None:
     In a deep tree it has: a folder that was made near the root leads on by links all the way down, and could not be
     reached through as many again.
     """
+    if folder.taken_over:
+        return
     below = None if depth is None else depth + 1
     lines = [f"{digest} {modified:x} {name}" for name, (digest, modified) in sorted(folder.files.items())]
     for name, child in sorted(folder.folders.items()):
@@ -130,7 +190,7 @@ def _make(folder: _Folder, blobs: BlobFolder, shared: str, made: dict[str, bool]
     already is made whole: a file of it may have been deleted since.
     """
     target = f"{shared}/{folder.digest}"
-    if target in made:
+    if folder.taken_over or target in made:
         return
     for child in folder.folders.values() if depth < _DEEPEST else ():
         _make(child, blobs, shared, made, depth + 1)
