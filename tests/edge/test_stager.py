@@ -14,12 +14,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from edge_parts import MODIFIED, Parts, make_release
 from edgeward.core.deployers import Deployer, Deployers, release_statement
-from edgeward.core.digest import digest_of
+from edgeward.core.digest import Digest, digest_of
 from edgeward.edge.stager import Refused
 from edgeward.errors import CorruptionError, DiskError, NotFoundError, SchemaError
+from edgeward.publish.intent import intent
+from edgeward.serve.blobs import BlobFolder
 from edgeward.store.blobs import BlobSource
 from edgeward.store.connection import StoreAddress, open_store
 from edgeward.store.layout import chunk_subject
+from waiting import eventually
 
 PAGES = {"/index.html": "<p>hello</p>" * 100, "/small.txt": "x", "/assets/app.3f9a1c7e.js": "1;" * 200}
 
@@ -144,6 +147,39 @@ async def test_an_asset_that_somebody_wrote_to_is_mended_everywhere(store, parts
     for found in (parts.read(first, path), parts.read(second, path)):
         assert found == PAGES[path]
     assert (parts.disk.kept("blog").path / f"identity{path}").read_text() == PAGES[path]
+
+
+async def test_what_is_served_is_looked_over_while_a_push_reads_its_folder(
+    store, parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look begins with the push's intent; what it finds is mended by the staging, which looks at nothing else."""
+    path = "/assets/app.3f9a1c7e.js"
+    first = await make_release(PAGES).put(store)
+    await parts.stage(first)
+    await parts.serve(first)
+    (parts.disk.tree(first.key) / f"identity{path}").write_text("overwritten")
+    looked: dict[str, list[str]] = {"look": [], "stage": []}
+    untouched, now = BlobFolder.untouched, "look"
+
+    def noted(self: BlobFolder, digest: Digest, *rest: int) -> bool:
+        looked[now].append(digest)
+        return untouched(self, digest, *rest)
+
+    monkeypatch.setattr(BlobFolder, "untouched", noted)
+    following = asyncio.create_task(parts.stager.looks.follow(store))
+    async with intent(store, "blog", lambda _: None):
+        await eventually(lambda: len(looked["look"]) >= len(PAGES))
+        second = await make_release({**PAGES, "/new.html": "two"}).put(store)
+        now = "stage"
+        await parts.stage(second)
+        to_look_at = [second.manifest.by_path[name] for name in (path, "/new.html")]
+        assert set(looked["stage"]) == {variant.digest for entry in to_look_at for variant in entry.variants}
+        third = await make_release({**PAGES, "/new.html": "three"}).put(store)
+        await parts.stage(third)
+        assert {first.digest(name) for name in PAGES} <= set(looked["stage"]), "a look counts once"
+    following.cancel()
+    for found in (parts.read(first, path), parts.read(second, path), parts.read(third, path)):
+        assert found == PAGES[path]
 
 
 async def test_a_blob_that_is_damaged_on_its_way_is_asked_for_again(

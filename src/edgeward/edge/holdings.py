@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from edgeward.core.assets import is_immutable
+from edgeward.core.assets import assets_of
 from edgeward.core.digest import Digest
 from edgeward.core.fleet import PurgeOrder, SiteStatus
 from edgeward.core.plan import ReleaseKey
@@ -145,6 +145,13 @@ class Holdings:
         """Return the manifest of the release that is served for a site, None if none is."""
         return self._manifests.get(site)
 
+    def tree_of(self, site: str) -> tree.Tree | None:
+        """Return the tree that a site is served from, None if none is or if it is gone."""
+        manifest = self._manifests.get(site)
+        if manifest is None or (key := (site, manifest.release)) not in self.staged:
+            return None
+        return tree.Tree(self.disk.tree(key), manifest)
+
     async def view(self, serve: Mapping[str, Digest]) -> ServedView:
         """Return what an engine serves when these releases, all staged, are served."""
         sites: list[ServedSite] = []
@@ -211,7 +218,7 @@ class Holdings:
             await to_the_end(self.disk.save_manifest, manifest.release, packed)
             self.disk.prepare_site(key[0])
             try:
-                await to_the_end(tree.stage, manifest, self.disk.blobs, self.disk.tree(key))
+                await to_the_end(tree.stage, manifest, self.disk.blobs, self.disk.tree(key), self.tree_of(key[0]))
                 self._assets[key[1]] = await asyncio.to_thread(_Assets.of, manifest)
             finally:
                 # Also when this was cancelled in the last moment: a tree that is there is known.
@@ -282,16 +289,13 @@ class Holdings:
                     known = wanted.get(entry.path)
                     wanted[entry.path] = KeptAsset(known.entry if known else entry, until)
         wanted = {path: asset for path, asset in wanted.items() if not _digests([asset.entry]) & without}
-        if wanted == before:
-            return False
-        folder.write(wanted, self.disk.blobs)
-        return True
+        if wanted != before:
+            folder.write(wanted, self.disk.blobs)
+        return wanted != before
 
     def _assets_in(self, release: Digest) -> _Assets:
         """Return the immutable assets of a release whose manifest is here; those of the last few are remembered."""
-        found = self._assets.pop(release, None)
-        if found is None:
-            found = _Assets.of(self.disk.manifest(release))
+        found = self._assets.pop(release, None) or _Assets.of(self.disk.manifest(release))
         self._assets[release] = found
         while len(self._assets) > _REMEMBERED:
             self._assets.pop(next(iter(self._assets)))
@@ -389,11 +393,6 @@ class Holdings:
         """Take away a release whose manifest cannot be read, so that it is staged anew."""
         self.disk.remove_manifest(key[1])
         tree.unstage(self.disk.tree(key))
-
-
-def assets_of(manifest: Manifest) -> Iterable[Entry]:
-    """Return the entries that are immutable assets."""
-    return (entry for entry in manifest.entries if is_immutable(manifest.settings, entry.path))
 
 
 def _digests(entries: Iterable[Entry]) -> frozenset[Digest]:

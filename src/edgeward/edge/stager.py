@@ -7,11 +7,13 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Protocol
 
+from edgeward.core.assets import assets_of
 from edgeward.core.deployers import Deployers
 from edgeward.core.digest import Digest
 from edgeward.core.fleet import ReleaseRecord
 from edgeward.core.release import Entry, Manifest, unpack_manifest
-from edgeward.edge.holdings import Holdings, assets_of
+from edgeward.edge.holdings import Holdings
+from edgeward.edge.looks import Looks
 from edgeward.edge.signatures import why_not_trusted
 from edgeward.edge.threads import to_the_end
 from edgeward.errors import CorruptionError, DiskError, EdgewardError, NotFoundError, SchemaError
@@ -42,6 +44,7 @@ class Stager:
     """Stages releases, a few at once; all that it does may be repeated."""
 
     def __init__(self, holdings: Holdings, source: BlobSource, *, reserve: int) -> None:
+        self.looks = Looks(holdings)
         self._holdings = holdings
         self._disk = holdings.disk
         self._source = source
@@ -66,7 +69,8 @@ class Stager:
                 refusal = f"{len(taken_out)} of its blobs were taken down by a purge"
                 raise Refused(refusal, digests=sorted(taken_out)[:10])
             async with self._holdings.pinned(frozenset(sizes)):
-                await self._have(manifest.entries, sizes)
+                sound = await self.looks.sound(record.site)
+                await self._have([entry for entry in manifest.entries if sound.get(entry.path) != entry], sizes)
                 await self._holdings.link((record.site, record.release), manifest, packed)
 
     async def stage_assets(self, record: ReleaseRecord) -> None:
