@@ -1,5 +1,6 @@
 """The scrub: what rots is found, takes the edge out, and is mended from the store."""
 
+import asyncio
 import shutil
 
 import pytest
@@ -9,6 +10,7 @@ from edgeward.edge.conditions import Conditions
 from edgeward.edge.journal import Journal
 from edgeward.edge.scrub import Scrub
 from edgeward.store.connection import StoreAddress, open_store
+from waiting import eventually
 
 PAGES = {"/index.html": "<p>hello</p>" * 100, "/small.txt": "x", "/assets/app.3f9a1c7e.js": "1;" * 200}
 
@@ -55,6 +57,16 @@ async def test_a_sound_disk_is_left_alone(store, parts: Parts, made) -> None:
     progress = scrubbing.scrub.progress
     assert (progress.done, progress.total, progress.rounds, progress.found) == (5, 5, 1, 0)
     assert scrubbing.refreshed == 0
+
+
+async def test_the_first_blobs_of_an_edge_are_counted_soon(store, parts: Parts) -> None:
+    """An edge that was empty does not wait for a whole round to say what it holds."""
+    scrub = Scrubbing(parts, store).scrub
+    running = asyncio.create_task(scrub.run())
+    await eventually(lambda: scrub.progress.rounds == 1)
+    await parts.stage(await make_release(PAGES).put(store))
+    await eventually(lambda: scrub.progress.total == 5, within=15.0)
+    running.cancel()
 
 
 @pytest.mark.parametrize("path", ["/index.html", "/assets/app.3f9a1c7e.js"])

@@ -79,9 +79,10 @@ class Scrub:
         """Scrub until cancelled."""
         while self._rate:
             began = time.monotonic()
-            await self.once()
-            # A small site would otherwise be read many times a second, which costs more than it finds.
-            await asyncio.sleep(max(1.0, self._round_seconds - (time.monotonic() - began)))
+            # A small site would otherwise be read many times a second, which costs more than it finds. An edge that is
+            # empty waits for its first one, and whoever looks at it wants to see how many blobs that has.
+            pause = self._round_seconds if await self.once() else min(_IDLE, self._round_seconds)
+            await asyncio.sleep(max(1.0, pause - (time.monotonic() - began)))
 
     async def watch_trees(self) -> None:
         """Put back what is missing in trees until cancelled: a whole round takes hours where there is much to read."""
