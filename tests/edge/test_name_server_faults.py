@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import socket
 import time
 from collections.abc import Callable
@@ -79,3 +80,19 @@ async def test_a_restarted_server_names_no_edge_that_was_down_before(
             await asyncio.sleep(0.05)
         assert seen
         assert all(found == {iad.address} for found in seen), seen[:5]
+
+
+async def test_an_odd_view_on_the_disk_ends_nothing(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """An edge whose disk has a view with an RRset without a TTL starts, and makes another of what the store says."""
+    async with steering(tmp_path / "fleet", loopback_addresses, deployer, edges=1) as fleet:
+        edge = fleet.first
+        await edge.stop()
+        file = edge.data / "dns" / "view.json"
+        value = json.loads(file.read_bytes())
+        value["zones"][0]["rrsets"][value["zones"][0]["origin"]]["6"] = []
+        file.write_text(json.dumps(value))
+        await edge.start()
+        await fleet.until_ready()
+        await eventually(lambda: sends(edge, NEAR["fra"], edge.address), within=20, ignoring=(OSError,))

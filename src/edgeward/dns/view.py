@@ -6,10 +6,13 @@ from typing import Final, Self
 
 from edgeward.core.answer import MARGIN
 from edgeward.core.codec import Json, canonical_bytes, parse_object
+from edgeward.dns.wire import name_to_wire
 from edgeward.dns.zone import RRset, Zone
 from edgeward.errors import InputError, SchemaError
 
 SCHEMA: Final = (1, 0)
+_ODD: Final = (LookupError, TypeError, ValueError, AttributeError)
+"""What parsing a JSON value of another shape than the expected one raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class View:
         """Return this view with what `moment` of another one says. Raises SchemaError."""
         try:
             return replace(self, **_parse_moment(moment))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except _ODD as error:
             msg = f"the name server was told something that is not of the expected shape: {error!r}"
             raise SchemaError(msg) from error
 
@@ -89,19 +92,21 @@ class View:
             return cls(
                 zones=tuple(_zone(item) for item in value["zones"]),
                 **_parse_moment(value),
-                server=value["server"],
-                version=value["version"],
+                server=_text(value["server"]),
+                version=_text(value["version"]),
                 margin=float(value["margin"]),
-                most=value["most"],
-                steered_ttl=value["steered_ttl"],
+                most=_number(value["most"]),
+                steered_ttl=_number(value["steered_ttl"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
+        except (*_ODD, InputError) as error:
             msg = f"a stored view of the name server is not of the expected shape: {error!r}"
             raise SchemaError(msg) from error
 
 
 def _parse_moment(value: Json) -> dict[str, Json]:
     proofs = value["proofs"]
+    for name in proofs["txt"]:
+        name_to_wire(name)
     return {
         "out": dict(value["out"].items()),
         "drained": frozenset(value["drained"]),
@@ -109,7 +114,7 @@ def _parse_moment(value: Json) -> dict[str, Json]:
         "silent": {
             edge: {int(each): why for each, why in over.items()} for edge, over in value.get("silent", {}).items()
         },
-        "proofs": Proofs(proofs["known"], {name: tuple(texts) for name, texts in proofs["txt"].items()}),
+        "proofs": Proofs(proofs["known"], {name: tuple(map(_text, texts)) for name, texts in proofs["txt"].items()}),
     }
 
 
@@ -126,7 +131,21 @@ def _zone_json(zone: Zone) -> Json:
 
 def _zone(item: Json) -> Zone:
     rrsets = {
-        name: {int(kind): RRset(row[0], tuple(map(bytes.fromhex, row[1:]))) for kind, row in by_type.items()}
+        name: {int(kind): RRset(_number(row[0]), tuple(map(bytes.fromhex, row[1:]))) for kind, row in by_type.items()}
         for name, by_type in item["rrsets"].items()
     }
-    return Zone(item["origin"], rrsets, item["steered"])
+    steered = {name: _text(site) for name, site in item["steered"].items()}
+    return Zone(item["origin"], rrsets, steered)
+
+
+def _text(value: Json) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value
+
+
+def _number(value: Json) -> int:
+    """Return what can be a TTL (RFC 2181 section 8)."""
+    if type(value) is not int or not 0 <= value < 1 << 31:
+        raise ValueError(f"{value!r} is not a number from 0 to 2147483647")
+    return value
