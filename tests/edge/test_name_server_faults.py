@@ -6,11 +6,13 @@ import json
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import dns.exception
 
 from deploying import ONE, Deployer
+from edgeward.core.dns_settings import PreferredEdges
 from edgeward.publish.name_service import apply_settings
 from fleet import EdgeProcess, prepare_fleet, started
 from name_servers import DNS, NEAR, PORT, SETTINGS, WITHIN, ask, seconds_until_gone, sends, steering
@@ -96,3 +98,29 @@ async def test_an_odd_view_on_the_disk_ends_nothing(
         await edge.start()
         await fleet.until_ready()
         await eventually(lambda: sends(edge, NEAR["fra"], edge.address), within=20, ignoring=(OSError,))
+
+
+async def test_a_steering_table_that_could_not_be_built_once_is_built_later(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """The last one is answered from meanwhile, and what is wrong is said until it is right."""
+    async with steering(tmp_path / "fleet", loopback_addresses, deployer) as fleet, fleet.store() as store:
+        fra, iad, syd = fleet["fra"], fleet["iad"], fleet["syd"]
+        block = iad.data / "dns" / ".steering.table.new"
+        block.mkdir()
+        await apply_settings(store, replace(SETTINGS, networks=(PreferredEdges("194.25.0.0/16", ("syd",)),)))
+        await eventually(lambda: sends(fra, NEAR["fra"], syd.address), within=20)
+        await eventually(lambda: lacks_a_table(iad), within=20)
+        assert await sends(iad, NEAR["fra"], fra.address)
+        block.rmdir()
+        await eventually(lambda: sends(iad, NEAR["fra"], syd.address), within=30)
+
+        async def says_no_more() -> bool:
+            return not await lacks_a_table(iad)
+
+        await eventually(says_no_more, within=10)
+
+
+async def lacks_a_table(edge: EdgeProcess) -> bool:
+    """Whether an edge says that its steering table cannot be built."""
+    return b"the steering table cannot be built" in (await edge.get("/.well-known/edgeward/health")).body

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from edgeward import __version__
 from edgeward.core.dns_settings import DnsSettings
 from edgeward.core.fleet import EdgeRecord
-from edgeward.dns.build_table import Wanted
+from edgeward.dns.build_table import WRONG_CITY, Wanted
 from edgeward.dns.fleet_zones import fleet_zones
 from edgeward.dns.geo import file_version
 from edgeward.dns.records import rendered
@@ -40,6 +40,8 @@ _LOOK = 0.25
 _AGAIN = 10.0
 """Seconds until what failed is tried again."""
 _BUILD_SECONDS = 600.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 600.0
+"""Seconds until a table that could not be built is tried again, at first and at most: twice as long each time."""
 
 
 class EdgeNameServer:
@@ -176,21 +178,23 @@ class EdgeNameServer:
         )
 
     async def _build_for_ever(self) -> None:
-        """Build the table whenever what it is made of has changed."""
+        """Build the table whenever what it is made of has changed; what failed is tried again, ever more seldom."""
+        clock = asyncio.get_running_loop().time
+        failed: tuple[object, ...] | None = None
+        pause = again = 0.0
         while True:
-            wanted = self._wanted()
-            version = self._city()
-            if wanted is not None and (wanted, version) != (self._built, self._city_version):
-                problem = await self._build(wanted)
-                if problem and wanted.city_file and not self._table_file.exists():
-                    # By country is better than no answer at all.
-                    await self._build(replace(wanted, city_file=None))
-                self._conditions.set("dns table", problem, now=self._clock())
-                if problem is None or self._table_file.exists():
-                    self._built, self._city_version = wanted, version
+            wanted, version = self._wanted(), self._city()
+            goal = (wanted, version)
+            changed, due = goal != (self._built, self._city_version), goal != failed or clock() >= again
+            if wanted is not None and changed and due:
+                is_built, problem = await self._build(wanted)
+                if is_built:
+                    self._built, self._city_version, failed = wanted, version, None
                     self.workers.load()
                 else:
-                    await asyncio.sleep(_AGAIN)
+                    pause = min(2 * pause, _LONGEST_PAUSE) if goal == failed else _FIRST_PAUSE
+                    failed, again = goal, clock() + pause
+                self._conditions.set("dns table", problem, now=self._clock())
             await asyncio.sleep(_LOOK)
 
     def _wanted(self) -> Wanted | None:
@@ -213,29 +217,44 @@ class EdgeNameServer:
         file = self._service.city_file
         return None if file is None else file_version(file) or self._city_version
 
-    async def _build(self, wanted: Wanted) -> str | None:
-        """Build the table; returns what is wrong, None if nothing is."""
+    async def _build(self, wanted: Wanted) -> tuple[bool, str | None]:
+        """Build the table. Returns whether the one that is there now will do, and what is wrong, None if nothing is."""
+        code, said = await self._run_build(wanted)
+        if code == 0:
+            _LOG.info("built the steering table of %d edges", len(wanted.edges))
+            return True, said or None
+        problem = f"the steering table cannot be built, the last one stays: {said}"
+        _LOG.warning("the build of the steering table has failed with exit code %d", code)
+        if code != WRONG_CITY:
+            return False, problem
+        # No other try with this file ends better. A table of other edges is worse than one by country, as none is.
+        if self._table_file.exists() and self._built in {None, wanted}:
+            return True, problem
+        code, _ = await self._run_build(replace(wanted, city_file=None))
+        return code == 0, problem
+
+    async def _run_build(self, wanted: Wanted) -> tuple[int, str]:
+        """Run the program that builds. Returns its exit code and what it said: remarks, or why it failed."""
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "edgeward.dns.build_table", str(self._table_file),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             )  # fmt: skip
         except OSError as error:  # no more processes or descriptors: others may end
-            return f"the steering table cannot be built, the last one stays: {error.strerror}"
+            return 1, str(error.strerror)
         try:
             async with asyncio.timeout(_BUILD_SECONDS):
                 said, errors = await process.communicate(wanted.to_bytes())
         except TimeoutError:
-            return f"the steering table was not built within {_BUILD_SECONDS:.0f} s; the last one stays"
+            return 1, f"it took longer than {_BUILD_SECONDS:.0f} s"
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        if process.returncode != 0:
-            last = (errors.decode(errors="replace").strip() or "no reason given").splitlines()[-1]
-            return f"the steering table cannot be built, the last one stays: {last}"
-        _LOG.info("built the steering table of %d edges", len(wanted.edges))
-        return said.decode(errors="replace").strip().replace("\n", "; ") or None
+        if process.returncode == 0:
+            return 0, said.decode(errors="replace").strip().replace("\n", "; ")
+        reason = errors.decode(errors="replace").strip() or f"no reason given, exit code {process.returncode}"
+        return process.returncode or 1, reason.splitlines()[-1]
 
     def _secret(self) -> bytes:
         """Return the key of the cookies: its own on each edge, made once, readable by the agent alone."""
