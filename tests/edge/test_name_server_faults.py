@@ -11,11 +11,12 @@ from pathlib import Path
 
 import dns.exception
 
-from deploying import ONE, Deployer
+from deploying import ONE, Deployer, shows
 from edgeward.core.dns_settings import PreferredEdges
 from edgeward.publish.name_service import apply_settings
 from fleet import EdgeProcess, prepare_fleet, started
-from name_servers import DNS, NEAR, PORT, SETTINGS, WITHIN, ask, seconds_until_gone, sends, steering
+from name_servers import DNS, NEAR, PORT, SETTINGS, WITHIN, ask, named, seconds_until_gone, sends, steering
+from verdicts import lacks, settled
 from waiting import eventually
 
 
@@ -124,3 +125,45 @@ async def test_a_steering_table_that_could_not_be_built_once_is_built_later(
 async def lacks_a_table(edge: EdgeProcess) -> bool:
     """Whether an edge says that its steering table cannot be built."""
     return b"the steering table cannot be built" in (await edge.get("/.well-known/edgeward/health")).body
+
+
+async def test_an_observer_that_starts_brings_no_edge_back_that_lacks_the_release(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """Neither in its own answers nor in those of others, before its time of grace is over or after; the edge is named
+    when it serves the release.
+    """
+    fleet = prepare_fleet(tmp_path / "fleet", loopback_addresses, more={"syd": "activate_delay = 25\n"})
+    for edge in fleet:
+        edge.config.write_text(f"{edge.config.read_text()}{DNS}[health]\ngrace = 3\n")
+    async with started(fleet), fleet.store() as store:
+        await settled(fleet)
+        await apply_settings(store, SETTINGS)
+        pushing = asyncio.create_task(deployer.push(store, ONE, wait=2, quorum="any"))
+        syd, others = fleet["syd"], [fleet["fra"], fleet["iad"]]
+        for edge in others:
+            await eventually(lambda edge=edge: lacks(edge), within=20)
+            await eventually(lambda edge=edge: names_only_others(edge, syd), within=20)
+        await fleet["iad"].stop()
+        await fleet["iad"].start()
+        seen = {edge.name: [set[str]()] for edge in others}
+        end = time.monotonic() + 8.0  # the start, the time of grace, and three looks
+        while time.monotonic() < end:
+            for edge in others:
+                with contextlib.suppress(OSError):
+                    seen[edge.name].append(await named(edge, NEAR["syd"]))
+            await asyncio.sleep(0.05)
+        assert not await shows(syd, ONE)
+        for found in seen.values():
+            assert sum(map(bool, found)) > 20
+            assert not any(syd.address in each for each in found)
+        for edge in others:
+            await eventually(lambda edge=edge: sends(edge, NEAR["syd"], syd.address), within=30)
+        assert await shows(syd, ONE)
+        await pushing
+
+
+async def names_only_others(server: EdgeProcess, edge: EdgeProcess) -> bool:
+    """Whether a server names somebody for clients near an edge, and not that edge."""
+    found = await named(server, NEAR[edge.name])
+    return bool(found) and edge.address not in found

@@ -83,7 +83,8 @@ class EdgeNameServer:
         )
         with contextlib.suppress(OSError, SchemaError):
             self._written = View.from_bytes(self._view_file.read_bytes())
-            verdicts.remember(self._written.out, self._written.drained, self._written.silent)
+            was = self._written
+            verdicts.remember(was.out, was.drained, lacking=was.lacking, silent=was.silent)
 
     async def run(self) -> None:
         """Answer until cancelled."""
