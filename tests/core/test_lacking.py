@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeward.core.health import MOST_LACKING, Observation, Report, Result, Rules, Seen, Trend, report
-from edgeward.core.lacking import Expected, lacking, missing
+from edgeward.core.lacking import Expected, Live, lacking, missing
 
 RULES = Rules()
 R1, R2 = "1" * 64, "2" * 64
@@ -18,8 +18,9 @@ SITES = {"www": Expected(R2, 0.0), "blog": Expected(R1, 0.0)}
 def miss(*results: Result, start: float = 100.0, current: bool = True, expected=SITES) -> dict[str, str]:
     since: dict[str, float] = {}
     found: dict[str, str] = {}
+    live = Live(expected, current)
     for number, result in enumerate(results):
-        since, found = missing(expected, result, since, now=start + number, rules=RULES, current=current)
+        since, found = missing(live, result, since, now=start + number, rules=RULES)
     return found
 
 

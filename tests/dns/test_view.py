@@ -22,6 +22,7 @@ GOOD = View(
     silent={"fra": {6: "no answer"}},
     proofs=Proofs(txt={PROOF: ("a",)}),
     server="fra",
+    unsure=frozenset({"new.example.test"}),
 )
 
 
@@ -64,6 +65,8 @@ ODD: dict[str, Callable[[dict[str, Any]], object]] = {
     "a version that is a number": lambda value: value.update(version=1),
     "a margin that is none": lambda value: value.update(margin="far"),
     "most that is text": lambda value: value.update(most="2"),
+    "an unsure name that cannot be": lambda value: value.update(unsure=["a..test"]),
+    "an unsure name that is a number": lambda value: value.update(unsure=[5]),
     "a TTL of steered names that is none": lambda value: value.update(steered_ttl=None),
 }
 

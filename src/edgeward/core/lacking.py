@@ -17,34 +17,40 @@ class Expected:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What an edge knows of the live pointers. expected: by site. current: they are followed just now.
+
+    unread: sites whose pointer cannot be read, and never could.
+    """
+
+    expected: Mapping[str, Expected]
+    current: bool = True
+    unread: frozenset[str] = frozenset()
+
+
 def missing(
-    expected: Mapping[str, Expected],
-    result: Result,
-    before: Mapping[str, float],
-    *,
-    now: float,
-    rules: Rules,
-    current: bool,
+    live: Live, result: Result, before: Mapping[str, float], *, now: float, rules: Rules
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Compare what an edge says that it serves with the live pointers.
 
-    before: sites that it did not hold last time, and since when. current: the pointers are followed just now; if not,
-    an edge with another release may be the one that is right. Returns the new `before`, and the sites that it is to be
+    before: sites that it did not hold last time, and since when. While the pointers are not followed, an edge with
+    another release may be the one that is right. Returns the new `before`, and the sites that it is to be
     named for no longer, each with the release that it serves ("": none): of the others in `before` one cannot be sure.
     """
     if result.sites is None:
         return dict(before), {}
     differ = {
         site: now
-        for site, live in expected.items()
-        if (has := result.sites.get(site)) != live.release and (current or has is None or site in before)
+        for site, wanted in live.expected.items()
+        if (has := result.sites.get(site)) != wanted.release and (live.current or has is None or site in before)
     }
     since = {site: before.get(site, at) for site, at in differ.items()}
     patience = rules.grace if result.starting else (rules.fall - 1) * rules.interval
     lacking = {
         site: result.sites.get(site, "")
         for site, at in since.items()
-        if now - at >= patience and now - expected[site].since >= rules.grace
+        if now - at >= patience and now - live.expected[site].since >= rules.grace
     }
     return since, lacking
 

@@ -33,7 +33,8 @@ class View:
 
     lacking: site -> edge -> why it is not to be named for this site. silent: edge -> family (4, 6) over which it does
     not answer -> why. margin: milliseconds within which a second address may be named; most: addresses of one family.
-    server: name of this server (RFC 5001). version: of the program. steered_ttl: seconds.
+    server: name of this server (RFC 5001). version: of the program. steered_ttl: seconds. unsure: names of which it is
+    not known whether they are there, or steered: answered SERVFAIL where the zones do not say more.
     """
 
     zones: tuple[Zone, ...]
@@ -47,6 +48,7 @@ class View:
     margin: float = MARGIN
     most: int = 2
     steered_ttl: int = 30
+    unsure: frozenset[str] = frozenset()
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes: what a worker reads, and answers from at once after a restart."""
@@ -54,6 +56,7 @@ class View:
             {
                 "schema": list(SCHEMA),
                 "zones": [_zone_json(zone) for zone in self.zones],
+                "unsure": sorted(self.unsure),
                 **self.moment(),
                 "server": self.server,
                 "version": self.version,
@@ -97,6 +100,7 @@ class View:
                 margin=float(value["margin"]),
                 most=_number(value["most"]),
                 steered_ttl=_number(value["steered_ttl"]),
+                unsure=frozenset(map(_name, value.get("unsure", ()))),
             )
         except (*_ODD, InputError) as error:
             msg = f"a stored view of the name server is not of the expected shape: {error!r}"
@@ -105,8 +109,6 @@ class View:
 
 def _parse_moment(value: Json) -> dict[str, Json]:
     proofs = value["proofs"]
-    for name in proofs["txt"]:
-        name_to_wire(name)
     return {
         "out": dict(value["out"].items()),
         "drained": frozenset(value["drained"]),
@@ -114,7 +116,9 @@ def _parse_moment(value: Json) -> dict[str, Json]:
         "silent": {
             edge: {int(each): why for each, why in over.items()} for edge, over in value.get("silent", {}).items()
         },
-        "proofs": Proofs(proofs["known"], {name: tuple(map(_text, texts)) for name, texts in proofs["txt"].items()}),
+        "proofs": Proofs(
+            proofs["known"], {_name(name): tuple(map(_text, texts)) for name, texts in proofs["txt"].items()}
+        ),
     }
 
 
@@ -142,6 +146,11 @@ def _text(value: Json) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is not a text")
     return value
+
+
+def _name(value: Json) -> str:
+    name_to_wire(_text(value))
+    return str(value)
 
 
 def _number(value: Json) -> int:

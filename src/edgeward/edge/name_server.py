@@ -27,6 +27,7 @@ from edgeward.dns.workers import Listening, Workers
 from edgeward.edge.conditions import Conditions
 from edgeward.edge.disk import EdgeDisk, write_durably
 from edgeward.edge.gather import StoreView
+from edgeward.edge.last_known import known_names
 from edgeward.edge.settings import DnsService
 from edgeward.edge.verdicts import Verdicts
 from edgeward.errors import EdgewardError, SchemaError, ServeError
@@ -139,7 +140,9 @@ class EdgeNameServer:
         if not self._view.complete:
             return self._from_disk()
         settings = self._view.dns
-        return None if settings is None else self._from_store(settings)
+        if settings is None:
+            return self._from_disk() if "dns" in self._view.unread("fleet") else None
+        return self._from_store(settings)
 
     def _from_disk(self) -> View | None:
         if self._written is None:
@@ -150,28 +153,34 @@ class EdgeNameServer:
             drained=self._verdicts.drained,
             lacking=self._lacking(),
             silent=dict(self._verdicts.silent),
-            proofs=Proofs(known=False),
+            proofs=self._proofs(),
         )
 
     def _lacking(self) -> dict[str, dict[str, str]]:
         return {site: dict(lacking) for site, lacking in self._verdicts.lacking.items()}
 
+    def _proofs(self) -> Proofs:
+        known = self._view.complete and self._view.connected
+        return Proofs(known, self._view.proofs)
+
     def _from_store(self, settings: DnsSettings) -> View:
-        edges, sites = self._view.edges, self._view.hostnames
-        made_of = (settings, edges, sites)
+        edges = self._view.edges
+        names = known_names(self._view, settings, self._written.zones if self._written else ())
+        made_of = (settings, edges, names.sites)
         if made_of != self._zones_of:
-            made = fleet_zones(settings, edges, sites, render=rendered)
+            made = fleet_zones(settings, edges, names.sites, render=rendered)
             problems = "; ".join(made.problems) or None
             self._conditions.set("dns zones", problems, now=self._clock())
             self._zones_of, self._made = made_of, made.zones
         now = self._clock()
         return View(
             zones=self._made,
+            unsure=names.unsure,
             out=dict(self._verdicts.out),
             drained=frozenset(name for name, record in edges.items() if record.is_drained(now)),
             lacking=self._lacking(),
             silent=dict(self._verdicts.silent),
-            proofs=Proofs(self._view.connected, self._view.proofs),
+            proofs=self._proofs(),
             server=self._edge,
             version=f"edgeward {__version__}",
             margin=float(settings.margin),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgeward.core import health
 from edgeward.core.health import Report, Verdict
-from edgeward.core.lacking import Expected, lacking
+from edgeward.core.lacking import Expected, Live, lacking
 from edgeward.core.observers import observed_by
 from edgeward.edge.conditions import Conditions
 from edgeward.edge.gather import StoreView
@@ -74,7 +74,7 @@ class Verdicts:
             self._rules,
             references=settings.health.references,
             clock=self.clock,
-            expected=lambda: (self._expected, self._view.connected),
+            live=self._live,
             epoch=epoch,
         )
         self._log = VerdictLog(store, conditions, edge=self._name, epoch=epoch)
@@ -141,6 +141,12 @@ class Verdicts:
         speaking = {each.observer for each in reports if each.connected}
         self._log.note(self.verdicts, silent=silent, alone=alone, speaking=speaking)
 
+    def _live(self) -> Live | None:
+        """Return what is known of the live pointers, None if nothing yet."""
+        if self._expected is None:
+            return None
+        return Live(self._expected, self._view.connected, self._view.unread("live"))
+
     def _lacking_before(self, reports: Collection[Report]) -> dict[str, dict[str, str]]:
         """Return what stays so of edges of which nobody is sure: of this one itself only while somebody observes it."""
         known = set(self._edges)
@@ -149,7 +155,7 @@ class Verdicts:
         return {
             site: {edge: why for edge, why in edges.items() if edge in known}
             for site, edges in self.lacking.items()
-            if self._expected is None or site in self._expected
+            if self._expected is None or site in self._expected or site in self._view.unread("live")
         }
 
     def _take_stock(self, now: float) -> None:
