@@ -3,20 +3,25 @@
 import asyncio
 import contextlib
 import json
+import os
+import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import dns.exception
+import pytest
 
 from deploying import ONE, Deployer, shows
 from edgeward.core.dns_settings import PreferredEdges
+from edgeward.core.fleet import EdgeRecord
+from edgeward.publish.explain import explain
 from edgeward.publish.name_service import apply_settings
-from fleet import EdgeProcess, prepare_fleet, started
-from name_servers import DNS, NEAR, PORT, SETTINGS, WITHIN, ask, named, seconds_until_gone, sends, steering
-from verdicts import lacks, settled
+from fleet import HTTP_PORT, EdgeProcess, prepare_fleet, started
+from name_servers import DNS, NEAR, PORT, SETTINGS, WITHIN, ask, named, seconds_until_gone, sends, sends_home, steering
+from verdicts import lacks, out, settled
 from waiting import eventually
 
 
@@ -167,3 +172,95 @@ async def names_only_others(server: EdgeProcess, edge: EdgeProcess) -> bool:
     """Whether a server names somebody for clients near an edge, and not that edge."""
     found = await named(server, NEAR[edge.name])
     return bool(found) and edge.address not in found
+
+
+@contextlib.contextmanager
+def without_http(edges: list[EdgeProcess]) -> Iterator[None]:
+    """End the HTTP engines of edges and have their addresses taken by something that answers nothing; all else runs."""
+    with contextlib.ExitStack() as stack:
+        for edge in edges:
+            holder = stack.enter_context(socket.socket())
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            deadline = time.monotonic() + 10
+            while True:
+                for pid in edge.engine_processes():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                try:
+                    holder.bind((edge.address, HTTP_PORT))
+                    holder.listen(128)
+                    break
+                except OSError:
+                    assert time.monotonic() < deadline, f"{edge.name} goes on to listen"
+        yield
+
+
+@pytest.mark.timeout(180)
+async def test_when_all_edges_are_down_all_are_named(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """Every edge's HTTP is dead and known to be, their name servers answer: each client is sent to its nearest edge, as
+    if all were up. While one is well, that one alone is named.
+    """
+    async with steering(tmp_path / "fleet", loopback_addresses, deployer) as fleet:
+        iad, others = fleet["iad"], [fleet["fra"], fleet["syd"]]
+        with without_http(others):
+            for server in fleet:
+                await eventually(lambda server=server: is_out(server, "fra", "syd"), within=20)
+                for client in NEAR.values():
+                    await eventually(lambda server=server, client=client: sends(server, client, iad.address))
+            with without_http([iad]):
+                for server in fleet:
+                    await eventually(lambda server=server: is_out(server, "fra", "iad", "syd"), within=20)
+                    await eventually(lambda server=server: sends_home(fleet, server), within=5)
+                for _ in range(20):
+                    assert all([await sends_home(fleet, server) for server in fleet])
+                assert all([await is_out(server, "fra", "iad", "syd") for server in fleet])
+        for server in fleet:
+            await eventually(lambda server=server: is_out(server), within=90)
+            await eventually(lambda server=server: sends_home(fleet, server), within=5)
+
+
+async def is_out(server: EdgeProcess, *names: str) -> bool:
+    """Whether these edges, and no others, are out as one of them sees it."""
+    return await out(server) == set(names)
+
+
+async def test_an_address_that_answers_in_another_edges_name_is_not_named(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """It answers 200, with the live release, as the edge iad: no answer for it stands for the edge gru, which is the
+    nearest to clients in Brazil by all else.
+    """
+    client, address = "200.147.3.0", loopback_addresses()
+
+    def listen(edge: EdgeProcess) -> None:
+        if edge.name == "iad":
+            both = f'[http]\nlisten = ["{edge.address}", "{address}"]\n'
+            edge.config.write_text(edge.config.read_text().replace("[http]\n", both))
+
+    async with (
+        steering(tmp_path / "fleet", loopback_addresses, deployer, edges=2, change=listen) as fleet,
+        fleet.store() as store,
+    ):
+        assert await shows(replace(fleet["iad"], address=address), ONE)
+        assert await sends(fleet["fra"], client, fleet["iad"].address)
+        await store.edges.create(
+            "gru", EdgeRecord("gru", "GRU", (address,), port=HTTP_PORT, roles=("http",)).to_bytes()
+        )
+        for server in fleet:
+            await eventually(lambda server=server: is_out(server, "gru"), within=20)
+
+        async def explained() -> bool:
+            found = await explain(store, "www.example.test", client.removesuffix("0") + "7")
+            first = found.ranked[0]
+            return (first.edge, "says that it is edge 'iad'" in first.state) == ("gru", True) and all(
+                (each.wrong, each.differs, each.addresses) == ("", False, (fleet["iad"].address,))
+                for each in found.served
+            )
+
+        await eventually(explained, within=20)
+        for _ in range(20):
+            for server in fleet:
+                assert await sends(server, client, fleet["iad"].address)
+            await asyncio.sleep(0.1)
