@@ -5,6 +5,7 @@ gives a hint that names a command or a setting where there is something to do ab
 
     EdgewardError
     ├── InputError            what the user gave cannot be honoured; carries every problem found
+    │   └── CityDatabaseError what is in a city database is none: another try needs another file
     ├── ConflictError         somebody else changed the same thing first (compare-and-set lost)
     ├── NotFoundError         a site, release or edge that was named does not exist
     ├── QuorumError           too few edges staged or went live in the time allowed
@@ -57,6 +58,10 @@ class InputError(EdgewardError):
     def __init__(self, message: str, problems: Sequence[Problem] = (), *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.problems = tuple(sorted(problems))
+
+
+class CityDatabaseError(InputError):
+    """What is in a city database is none: another try needs another file."""
 
 
 class ConflictError(EdgewardError):

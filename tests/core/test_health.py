@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from edgeward.core.health import (
     MOST_LACKING,
-    Expected,
     Observation,
     Report,
     Result,
@@ -19,8 +18,6 @@ from edgeward.core.health import (
     Verdict,
     counting,
     judge,
-    lacking,
-    missing,
     report,
     silent,
 )
@@ -224,60 +221,6 @@ def test_failover_is_never_held_back() -> None:
     assert changes[2][0] - 25 < 4
 
 
-SITES = {"www": Expected(R2, 0.0), "blog": Expected(R1, 0.0)}
-
-
-def miss(*results: Result, start: float = 100.0, current: bool = True, expected=SITES) -> dict[str, str]:
-    since: dict[str, float] = {}
-    found: dict[str, str] = {}
-    for number, result in enumerate(results):
-        since, found = missing(expected, result, since, now=start + number, rules=RULES, current=current)
-    return found
-
-
-def test_a_wrong_release_is_out_after_three_looks() -> None:
-    """And back at the first look that shows the right one."""
-    wrong, right = Result(sites={"www": R1, "blog": R1}), Result(sites={"www": R2, "blog": R1})
-    assert miss(wrong, wrong) == {}
-    assert miss(wrong, wrong, wrong) == {"www": R1}
-    assert miss(wrong, wrong, wrong, right) == {}
-    none = Result(sites={"blog": R1})
-    assert miss(none, none, none) == {"www": ""}
-
-
-def test_an_edge_has_ten_seconds_from_when_the_pointer_moved() -> None:
-    """The grace period is that of the pointer as this observer saw it move."""
-    moved = {"www": Expected(R2, 100.0)}
-    late = Result(sites={"www": R1})
-    assert miss(*[late] * 10, expected=moved) == {}
-    assert miss(*[late] * 11, expected=moved) == {"www": R1}
-
-
-def test_an_edge_that_starts_has_the_grace_period_too() -> None:
-    """What an agent that has just started says of its sites is not known to be true yet."""
-    empty = Result(sites={}, starting=True)
-    assert miss(*[empty] * 10) == {}
-    assert miss(*[empty] * 11) == {"www": "", "blog": ""}
-
-
-def test_pointers_that_are_not_followed_accuse_nobody_of_another_release() -> None:
-    """Cut off from the store, an observer may be the one that is behind; a site that is not served at all is a fact."""
-    other = Result(sites={"www": R1})
-    assert miss(other, other, other, current=False) == {"blog": ""}
-
-
-def test_more_than_half_of_the_observers_say_that_a_release_is_lacking() -> None:
-    """The majority of the connected ones again, and the reason names the release that is served."""
-    seen = Observation("syd", True, lacking={"www": R1, "blog": ""})
-    one, other = Report("fra", True, (seen,)), Report("iad", True, (Observation("syd", True),))
-    assert lacking([one, other]) == {}
-    blind = Report("gru", False, (Observation("syd", True),))
-    assert lacking([one, blind]) == {
-        "www": {"syd": f"it serves release {R1[:12]}, which is not the live one"},
-        "blog": {"syd": "it does not serve the site"},
-    }
-
-
 def test_an_edge_that_lacks_very_much_is_down() -> None:
     """So a report stays small however many sites there are."""
     rows = [Seen("syd", 4, after([GOOD]), 1.0, {f"s{number}": "" for number in range(MOST_LACKING + 1)})]
@@ -295,6 +238,7 @@ OBSERVATIONS = st.builds(
     milliseconds=st.none() | st.integers(0, 10**6).map(lambda us: us / 1000),
     lacking=st.dictionaries(NAMES, st.sampled_from(["", R1]), max_size=3),
     families=st.dictionaries(st.sampled_from([4, 6]), st.text(max_size=20)),
+    unsure=st.none() | st.frozensets(NAMES, max_size=3),
 )
 REPORTS = st.builds(
     Report,
@@ -319,6 +263,8 @@ def test_reports_survive_the_wire(made: Report) -> None:
         b'{"schema":[1,0],"observer":"a","connected":1,"at":1,"observations":[]}',
         b'{"schema":[1,0],"observer":"a","connected":true,"at":1,"observations":[{}]}',
         b'{"schema":[1,0],"observer":"a","connected":true,"at":1,"observations":["a"]}',
+        (b'{"schema":[1,0],"observer":"a","connected":true,"at":1,"observations":[{"target":"b","up":true,"because":"",'
+        b'"us":null,"lacking":{},"families":{},"unsure":[1]}]}'),
     ],
 )  # fmt: skip
 def test_a_report_of_another_shape_is_refused(data: bytes) -> None:
@@ -350,4 +296,3 @@ def test_a_verdict_does_not_depend_on_the_order_of_reports(reports: list[Report]
     one = judge(edges, reports, own="fra", before={}, now=0.0, rules=RULES)
     other = judge(others, shuffled, own="fra", before={}, now=0.0, rules=RULES)
     assert {edge: each.up for edge, each in one.items()} == {edge: each.up for edge, each in other.items()}
-    assert lacking(reports) == lacking(shuffled)

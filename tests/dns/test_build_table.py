@@ -2,12 +2,14 @@
 
 import ipaddress
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from edgeward.core.steering_table import SteeringTable
-from edgeward.dns.build_table import Wanted, write_table
+from edgeward.dns.build_table import WRONG_CITY, Wanted, write_table
 from edgeward.errors import InputError
 
 FRA = ("fra", "FRA", ("203.0.113.1",), 100)
@@ -47,3 +49,17 @@ def test_a_table_without_edges_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a steering table needs edges"):
         write_table(tmp_path / "table", json.loads(Wanted((("iad", "IAD", ("203.0.113.2",), 0),)).to_bytes()))
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("file", "code"), [("wrong.mmdb", WRONG_CITY), ("nothing.mmdb", 1), (None, 0)])
+def test_a_city_database_that_will_never_do_is_told_from_one_that_may(
+    tmp_path: Path, file: str | None, code: int
+) -> None:
+    """The program's exit code says which: one with another content has to come, or one that can be read."""
+    (tmp_path / "wrong.mmdb").write_bytes(b"no database")
+    wanted = Wanted((FRA, SYD), city_file=None if file is None else str(tmp_path / file))
+    command = [sys.executable, "-m", "edgeward.dns.build_table", str(tmp_path / "table")]
+    ended = subprocess.run(command, input=wanted.to_bytes(), capture_output=True, check=False, timeout=60)
+    assert ended.returncode == code
+    assert (tmp_path / "table").exists() == (code == 0)
+    assert (b"cannot be read" in ended.stderr) == (code != 0)

@@ -123,6 +123,35 @@ def test_without_a_table_steered_names_fail_and_the_others_do_not(view) -> None:
 # -------------------------------------------------------------------------------------------------------------- proofs
 
 
+def test_a_name_of_which_nothing_is_known_is_a_failure_and_not_a_no(responder, view) -> None:
+    """SERVFAIL for each type that a name may have, a wildcard's name and the end of a chain included; what is there for
+    certain is answered. All is well again when more is known.
+    """
+    unsure = (
+        "new.example.test",
+        "x.wild.example.test",
+        "empty.example.test",
+        "nothing.example.test",
+        "mail.example.test",
+    )
+    responder.replace(view=replace(view, unsure=frozenset(unsure)))
+    for name in unsure:
+        assert ask(responder, query(name)).rcode() == dns.rcode.SERVFAIL
+        assert ask(responder, query(name, "AAAA")).rcode() == dns.rcode.SERVFAIL
+    for name, kind in (("new.example.test", "MX"), ("new.example.test", "ANY"), ("x.wild.example.test", "TXT")):
+        assert ask(responder, query(name, kind)).rcode() == dns.rcode.SERVFAIL
+    assert ask(responder, query("dead.example.test")).rcode() == dns.rcode.SERVFAIL
+    answer = ask(responder, query("empty.example.test", "MX"))
+    assert (is_denial(answer), answer.rcode()) == (True, dns.rcode.NOERROR)
+    answer = ask(responder, query("other.example.test"))
+    assert (is_denial(answer), answer.rcode()) == (True, dns.rcode.NXDOMAIN)
+    assert texts(ask(responder, query("y.wild.example.test"))) == ["192.0.2.99"]
+    responder.replace(view=view)
+    answer = ask(responder, query("new.example.test"))
+    assert (is_denial(answer), answer.rcode()) == (True, dns.rcode.NXDOMAIN)
+    assert texts(ask(responder, query("mail.example.test"))) == ["192.0.2.25"]
+
+
 def test_proofs_are_answered_as_they_are_known(responder, view) -> None:
     """TXT records of `_acme-challenge` names appear and go with the view; several stand beside each other."""
     name = "_acme-challenge.www.example.test"

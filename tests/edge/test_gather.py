@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 from edge_parts import Clock, make_release
 from edgeward.core.deployers import Deployer, Deployers
-from edgeward.core.fleet import HostClaim, Pointer
+from edgeward.core.fleet import EdgeRecord, HostClaim, Pointer
 from edgeward.edge.conditions import Conditions
 from edgeward.edge.gather import StoreView
 from edgeward.store.connection import StoreAddress, open_store
@@ -14,9 +14,9 @@ from waiting import eventually
 
 
 @asynccontextmanager
-async def following(store) -> AsyncIterator[tuple[StoreView, Conditions]]:
+async def following(store, edges=None) -> AsyncIterator[tuple[StoreView, Conditions]]:
     conditions = Conditions()
-    view = StoreView(conditions, clock=Clock())
+    view = StoreView(conditions, edges=edges, clock=Clock())
     task = asyncio.create_task(view.follow(store))
     try:
         yield view, conditions
@@ -103,3 +103,31 @@ async def test_a_lost_store_is_noticed_and_found_again(store, server) -> None:
         await server.start()
         await store.live.put("shop", Pointer("shop", None, None, 1, "ann", "remove").to_bytes(), deadline=20)
         await eventually(lambda: view.connected and set(view.desired.live) == {"blog", "shop"}, within=20)
+
+
+async def test_a_value_that_was_never_good_is_not_known_to_be_gone(store) -> None:
+    """It is told as unread until it is good or deleted; of an edge, what was known before the start stands in."""
+    later = b'{"schema":[9,0]}'
+    for bucket in (store.hosts, store.live, store.edges):
+        await bucket.put("one.test", later)
+    iad = EdgeRecord("iad", "IAD", ("192.0.2.1",))
+    await store.edges.put("iad", later)
+    await store.fleet.put("dns", later)
+    async with following(store, edges={"iad": iad, "gone": iad}) as (view, conditions):
+        await eventually(lambda: view.complete)
+        unread = {bucket: view.unread(bucket) for bucket in ("hosts", "live", "edges", "fleet", "releases")}
+        assert unread == {
+            **{bucket: {"one.test"} for bucket in ("hosts", "live", "edges")}, "fleet": {"dns"}, "releases": set(),
+        }  # fmt: skip
+        assert view.edges == {"iad": iad}
+        assert sum("no good one is known from before" in each for each in conditions.sentences) == 4
+        await store.hosts.put("one.test", HostClaim("one.test", "blog", 1).to_bytes())
+        await store.live.delete("one.test")
+        await eventually(lambda: not view.unread("hosts") and not view.unread("live"))
+        assert view.owners == {"one.test": "blog"}
+        await store.hosts.put("one.test", later)
+        kept = "hosts/one.test in the store cannot be used, its last good value stays"
+        await eventually(lambda: any(kept in each for each in conditions.sentences))
+        assert view.unread("hosts") == frozenset()
+        await store.edges.delete("iad")
+        await eventually(lambda: view.edges == {})

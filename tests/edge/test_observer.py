@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from edgeward.core.health import Rules
+from edgeward.core.lacking import Live
 from edgeward.edge.loop_clock import LoopClock
 from edgeward.edge.observer import Observer, Reference
 from edgeward.edge.probe import Endpoint, brief_bytes
@@ -27,7 +28,7 @@ async def well(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 async def observing(*references: Reference) -> AsyncIterator[Observer]:
     clock = LoopClock()
     observer = Observer(
-        "fra", QUICK, references=references, clock=clock, expected=lambda: ({}, True), epoch=lambda: 1_800_000_000
+        "fra", QUICK, references=references, clock=clock, live=lambda: Live({}), epoch=lambda: 1_800_000_000
     )
     tasks = [asyncio.create_task(clock.run()), asyncio.create_task(observer.run())]
     try:

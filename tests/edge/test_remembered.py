@@ -13,7 +13,7 @@ from edgeward.store.connection import Store
 EDGES = {name: EdgeRecord(name, name.upper(), ("192.0.2.1", "2001:db8::1")) for name in ("fra", "iad", "syd")}
 
 
-async def test_who_was_out_or_silent_is_until_somebody_says_otherwise(tmp_path: Path, store: Store) -> None:
+async def test_who_was_out_silent_or_lacking_is_until_somebody_says_otherwise(tmp_path: Path, store: Store) -> None:
     """Of others; of itself an edge believes nothing bad that nobody says, nor of edges that the fleet does not have."""
     conditions = Conditions()
     neighbours = Neighbours(tmp_path / "edges.json")
@@ -24,9 +24,11 @@ async def test_who_was_out_or_silent_is_until_somebody_says_otherwise(tmp_path: 
     view = StoreView(conditions)
     verdicts = Verdicts(settings, store, view=view, conditions=conditions, neighbours=neighbours)
     silent = {name: {6: "gru: no answer"} for name in ("fra", "iad", "gone")}
-    verdicts.remember({"syd": "gru: no answer"}, frozenset(), silent)
-    assert verdicts.silent == silent
+    lacking = {"www": dict.fromkeys(("fra", "iad", "gone"), "old")}
+    verdicts.remember({"syd": "gru: no answer"}, frozenset(), lacking=lacking, silent=silent)
+    assert (verdicts.silent, verdicts.lacking) == (silent, lacking)
     for _ in range(2):
         verdicts.judge()
         assert verdicts.out == {"syd": "gru: no answer"}
         assert verdicts.silent == {"iad": {6: "gru: no answer"}}
+        assert verdicts.lacking == {"www": {"iad": "old"}}

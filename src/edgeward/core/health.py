@@ -82,51 +82,12 @@ class Trend:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
-    """The live release of a site, and since when this edge has known it."""
-
-    release: str
-    since: float
-
-
-def missing(
-    expected: Mapping[str, Expected],
-    result: Result,
-    before: Mapping[str, float],
-    *,
-    now: float,
-    rules: Rules,
-    current: bool,
-) -> tuple[dict[str, float], dict[str, str]]:
-    """Compare what an edge says that it serves with the live pointers.
-
-    before: sites that it did not hold last time, and since when. current: the pointers are followed just now; if not,
-    an edge with another release may be the one that is right. Returns the new `before`, and the sites that it is to be
-    named for no longer, each with the release that it serves ("": none).
-    """
-    if result.sites is None:
-        return dict(before), {}
-    differ = {
-        site: now
-        for site, live in expected.items()
-        if (has := result.sites.get(site)) != live.release and (current or has is None or site in before)
-    }
-    since = {site: before.get(site, at) for site, at in differ.items()}
-    patience = rules.grace if result.starting else (rules.fall - 1) * rules.interval
-    lacking = {
-        site: result.sites.get(site, "")
-        for site, at in since.items()
-        if now - at >= patience and now - expected[site].since >= rules.grace
-    }
-    return since, lacking
-
-
-@dataclass(frozen=True, slots=True)
 class Observation:
     """What an observer thinks of one edge. because: why it is down. milliseconds: of the last probe that succeeded.
 
-    lacking: sites that the edge is not to be named for, with the release that it serves instead ("": none). families:
-    4 and 6, as far as it was asked over them, with why it does not answer there ("": it does).
+    lacking: sites that the edge is not to be named for, with the release that it serves instead ("": none). unsure:
+    sites of which the observer cannot tell yet whether the edge is lacking them; None: of none. families: 4 and 6, as
+    far as it was asked over them, with why it does not answer there ("": it does).
     """
 
     target: str
@@ -135,6 +96,7 @@ class Observation:
     milliseconds: float | None = None
     lacking: Mapping[str, str] = field(default_factory=dict)
     families: Mapping[int, str] = field(default_factory=dict)
+    unsure: frozenset[str] | None = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +117,7 @@ class Report:
                 "because": each.because[:_MOST_WORDS],
                 "us": None if each.milliseconds is None else round(each.milliseconds * 1000),
                 "lacking": dict(each.lacking),
+                "unsure": None if each.unsure is None else sorted(each.unsure),
                 "families": {str(family): why[:_MOST_WORDS] for family, why in each.families.items()},
             }
             for each in self.observations
@@ -191,7 +154,9 @@ def _observation(row: Json) -> Observation:
     lacking = {_text(site): _text(release) for site, release in row["lacking"].items()}
     families = {int(family): _text(why) for family, why in row.get("families", {}).items()}
     took = None if row["us"] is None else int(row["us"]) / 1000
-    return Observation(_text(row["target"]), _flag(row["up"]), _text(row["because"]), took, lacking, families)
+    sites = row.get("unsure", [])
+    unsure = None if sites is None else frozenset(map(_text, sites))
+    return Observation(_text(row["target"]), _flag(row["up"]), _text(row["because"]), took, lacking, families, unsure)
 
 
 def _text(value: Json) -> str:
@@ -208,13 +173,14 @@ def _flag(value: Json) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What an observer knows of one address of an edge. family: 4 or 6."""
+    """What an observer knows of one address of an edge. family: 4 or 6. lacking, unsure: see Observation."""
 
     edge: str
     family: int
     trend: Trend
     milliseconds: float | None = None
     lacking: Mapping[str, str] = field(default_factory=dict)
+    unsure: frozenset[str] | None = frozenset()
 
 
 def report(observer: str, seen: Iterable[Seen], *, references: Mapping[int, bool], at: int) -> Report:
@@ -243,6 +209,10 @@ def _row(edge: str, seen: list[Seen]) -> Observation:
     lacking: dict[str, str] = {}
     for each in seen:
         lacking.update(each.lacking)
+    compared = [each.unsure for each in seen if each.unsure is not None]
+    unsure = frozenset[str]().union(*compared) - lacking.keys() if compared else None
+    if unsure is not None and len(unsure) > MOST_LACKING:
+        unsure = None
     failing: dict[int, list[str]] = {each.family: [] for each in seen}
     for each in seen:
         if not each.trend.up:
@@ -253,7 +223,7 @@ def _row(edge: str, seen: list[Seen]) -> Observation:
         because = "; ".join(filter(None, [because, f"it does not hold the live releases of {len(lacking):,} sites"]))
         lacking = {}
     times = [each.milliseconds for each in seen if each.milliseconds is not None]
-    return Observation(edge, not because, because, max(times, default=None), lacking, families)
+    return Observation(edge, not because, because, max(times, default=None), lacking, families, unsure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,28 +282,6 @@ def judge(
 
 def _turned(known: Verdict, because: tuple[str, ...], *, now: float) -> Verdict:
     return Verdict(known.edge, True, because, now, now)
-
-
-def lacking(reports: Collection[Report]) -> dict[str, dict[str, str]]:
-    """Return, by site, the edges that do not hold its live release as more than half of their observers see it."""
-    voters: dict[str, int] = {}
-    found: dict[str, dict[str, list[str]]] = {}
-    for each in reports:
-        if each.connected:
-            for seen in each.observations:
-                voters[seen.target] = voters.get(seen.target, 0) + 1
-                for site, release in seen.lacking.items():
-                    found.setdefault(site, {}).setdefault(seen.target, []).append(release)
-    named = {
-        site: {edge: _lack(said) for edge, said in edges.items() if 2 * len(said) > voters[edge]}
-        for site, edges in found.items()
-    }
-    return {site: edges for site, edges in named.items() if edges}
-
-
-def _lack(releases: list[str]) -> str:
-    release = max(releases)
-    return f"it serves release {release[:12]}, which is not the live one" if release else "it does not serve the site"
 
 
 def silent(reports: Collection[Report], *, before: Mapping[str, Mapping[int, str]]) -> dict[str, dict[int, str]]:

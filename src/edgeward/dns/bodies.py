@@ -69,6 +69,7 @@ class Bodies:
             name_to_wire(name): RRset(_PROOF_TTL, tuple(text_rdata(text) for text in texts))
             for name, texts in view.proofs.txt.items()
         }
+        self._unsure = frozenset(map(name_to_wire, view.unsure))
         self._fixed: dict[tuple[bytes, int], Body | None] = {}
         self._steered: dict[tuple[bytes, int, int], Body] = {}
 
@@ -116,6 +117,8 @@ class Bodies:
             found = zone.look_up(name, kind)
             if found.kind is Kind.REFERRAL:
                 return _with(_referral(zone, found.node, authoritative=bool(count)), count, records)
+            if name in self._unsure and (kind in {A, AAAA} or found.node.owner != name):
+                return _FAILED
             if found.kind is Kind.NOTHING:
                 # The apex of a zone of ours is there, also for a parent that does not delegate it.
                 code = NOERROR if kind == DS and self.catalogue.has_apex(name) else NXDOMAIN

@@ -2,7 +2,7 @@
 
 It takes seconds of one core, in which an agent could do nothing else. Stdin: one JSON object, see `Wanted`. The file is
 replaced as a whole. What cannot be honoured (an edge whose location is none) is a line on stdout, and no reason to
-fail; a failure is a line on stderr and exit code 1.
+fail; a failure is a line on stderr and exit code 1, or `WRONG_CITY`.
 """
 
 import json
@@ -10,14 +10,17 @@ import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edgeward.core.dns_settings import steered_network
 from edgeward.core.orders import SteeredEdge
 from edgeward.core.steering import Network, build
 from edgeward.dns.airports import place_of
 from edgeward.dns.geo import networks
-from edgeward.errors import EdgewardError, InputError
+from edgeward.errors import CityDatabaseError, EdgewardError, InputError
+
+WRONG_CITY: Final = 3
+"""Exit code for a city database with the wrong content: another try needs another file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ def main() -> int:
         problems = write_table(Path(sys.argv[1]), json.loads(sys.stdin.buffer.read()))
     except (EdgewardError, OSError) as error:
         sys.stderr.write(f"{error}\n")
-        return 1
+        return WRONG_CITY if isinstance(error, CityDatabaseError) else 1
     sys.stdout.writelines(f"{problem}\n" for problem in problems)
     return 0
 

@@ -21,7 +21,7 @@ from edgeward.core.codec import parse_object
 from edgeward.core.geography import Place
 from edgeward.core.orders import Family
 from edgeward.core.spans import BITS, Span
-from edgeward.errors import InputError
+from edgeward.errors import CityDatabaseError, InputError
 
 Located = tuple[Span, Place, str]
 """A network, where it is, and what that place is called."""
@@ -94,7 +94,7 @@ def city_networks(path: Path) -> Iterator[Located]:
     """Yield the networks of a city database (MaxMind DB 2.0) whose records have a location, or at least a country.
 
     Coordinates are rounded to a tenth of a degree, some 10 km or 0.2 ms. IPv6 networks longer than /64 are left out.
-    Raises InputError if the file cannot be read, or has no such record.
+    Raises InputError if the file cannot be read; CityDatabaseError if it is no such database, or has no such record.
     """
     import maxminddb
 
@@ -111,10 +111,12 @@ def city_networks(path: Path) -> Iterator[Located]:
                     if where is not None and (network.version == 4 or network.prefixlen <= 64):
                         place = found.setdefault(where, (Place(*where[:2]), where[2]))
                         yield Span.of(network), *place
-    except (OSError, maxminddb.InvalidDatabaseError, ValueError, AttributeError, TypeError, KeyError) as error:
+    except OSError as error:
         raise InputError(f"the city database {path} cannot be read: {error}", hint=_HINT) from error
+    except (maxminddb.InvalidDatabaseError, ValueError, AttributeError, TypeError, KeyError) as error:
+        raise CityDatabaseError(f"the city database {path} cannot be read: {error}", hint=_HINT) from error
     if not found:
-        raise InputError(f"the city database {path} has no location in it, nor a country", hint=_HINT)
+        raise CityDatabaseError(f"the city database {path} has no location in it, nor a country", hint=_HINT)
 
 
 _HINT = "name a city database in MaxMind's format (GeoLite2 City, DB-IP City Lite), or none at all to go by country"

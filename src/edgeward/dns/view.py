@@ -6,10 +6,13 @@ from typing import Final, Self
 
 from edgeward.core.answer import MARGIN
 from edgeward.core.codec import Json, canonical_bytes, parse_object
+from edgeward.dns.wire import name_to_wire
 from edgeward.dns.zone import RRset, Zone
 from edgeward.errors import InputError, SchemaError
 
 SCHEMA: Final = (1, 0)
+_ODD: Final = (LookupError, TypeError, ValueError, AttributeError)
+"""What parsing a JSON value of another shape than the expected one raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,8 @@ class View:
 
     lacking: site -> edge -> why it is not to be named for this site. silent: edge -> family (4, 6) over which it does
     not answer -> why. margin: milliseconds within which a second address may be named; most: addresses of one family.
-    server: name of this server (RFC 5001). version: of the program. steered_ttl: seconds.
+    server: name of this server (RFC 5001). version: of the program. steered_ttl: seconds. unsure: names of which it is
+    not known whether they are there, or steered: answered SERVFAIL where the zones do not say more.
     """
 
     zones: tuple[Zone, ...]
@@ -44,6 +48,7 @@ class View:
     margin: float = MARGIN
     most: int = 2
     steered_ttl: int = 30
+    unsure: frozenset[str] = frozenset()
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes: what a worker reads, and answers from at once after a restart."""
@@ -51,6 +56,7 @@ class View:
             {
                 "schema": list(SCHEMA),
                 "zones": [_zone_json(zone) for zone in self.zones],
+                "unsure": sorted(self.unsure),
                 **self.moment(),
                 "server": self.server,
                 "version": self.version,
@@ -77,7 +83,7 @@ class View:
         """Return this view with what `moment` of another one says. Raises SchemaError."""
         try:
             return replace(self, **_parse_moment(moment))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except _ODD as error:
             msg = f"the name server was told something that is not of the expected shape: {error!r}"
             raise SchemaError(msg) from error
 
@@ -89,13 +95,14 @@ class View:
             return cls(
                 zones=tuple(_zone(item) for item in value["zones"]),
                 **_parse_moment(value),
-                server=value["server"],
-                version=value["version"],
+                server=_text(value["server"]),
+                version=_text(value["version"]),
                 margin=float(value["margin"]),
-                most=value["most"],
-                steered_ttl=value["steered_ttl"],
+                most=_number(value["most"]),
+                steered_ttl=_number(value["steered_ttl"]),
+                unsure=frozenset(map(_name, value.get("unsure", ()))),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
+        except (*_ODD, InputError) as error:
             msg = f"a stored view of the name server is not of the expected shape: {error!r}"
             raise SchemaError(msg) from error
 
@@ -109,7 +116,9 @@ def _parse_moment(value: Json) -> dict[str, Json]:
         "silent": {
             edge: {int(each): why for each, why in over.items()} for edge, over in value.get("silent", {}).items()
         },
-        "proofs": Proofs(proofs["known"], {name: tuple(texts) for name, texts in proofs["txt"].items()}),
+        "proofs": Proofs(
+            proofs["known"], {_name(name): tuple(map(_text, texts)) for name, texts in proofs["txt"].items()}
+        ),
     }
 
 
@@ -126,7 +135,26 @@ def _zone_json(zone: Zone) -> Json:
 
 def _zone(item: Json) -> Zone:
     rrsets = {
-        name: {int(kind): RRset(row[0], tuple(map(bytes.fromhex, row[1:]))) for kind, row in by_type.items()}
+        name: {int(kind): RRset(_number(row[0]), tuple(map(bytes.fromhex, row[1:]))) for kind, row in by_type.items()}
         for name, by_type in item["rrsets"].items()
     }
-    return Zone(item["origin"], rrsets, item["steered"])
+    steered = {name: _text(site) for name, site in item["steered"].items()}
+    return Zone(item["origin"], rrsets, steered)
+
+
+def _text(value: Json) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value
+
+
+def _name(value: Json) -> str:
+    name_to_wire(_text(value))
+    return str(value)
+
+
+def _number(value: Json) -> int:
+    """Return what can be a TTL (RFC 2181 section 8)."""
+    if type(value) is not int or not 0 <= value < 1 << 31:
+        raise ValueError(f"{value!r} is not a number from 0 to 2147483647")
+    return value

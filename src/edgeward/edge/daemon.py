@@ -101,7 +101,7 @@ class _Edge:
         self.settings = settings
         self.conditions = Conditions()
         self.holdings = Holdings(disk, edge=settings.name, clock=_now)
-        self.view = StoreView(self.conditions, clock=_now)
+        self.view = StoreView(self.conditions, edges=Neighbours(disk.edges).load(), clock=_now)
         log = access_log(settings, disk)
         self.requests = None if log is None else RequestCount(log)
         self.switching = Switching(

@@ -34,11 +34,21 @@ class StoreView:
     A value that cannot be parsed (an unknown schema) leaves the last good one in place and is a condition. `complete`
     says whether every bucket has been replayed to its end since this process started: only then may a deletion be
     decided. `changed` is set whenever something is new.
+
+    edges: records that were good before this process started: last good ones of those that it cannot parse.
     """
 
-    def __init__(self, conditions: Conditions, *, clock: Callable[[], int] = lambda: int(time.time())) -> None:
+    def __init__(
+        self,
+        conditions: Conditions,
+        *,
+        edges: Mapping[str, EdgeRecord] | None = None,
+        clock: Callable[[], int] = lambda: int(time.time()),
+    ) -> None:
         self._conditions = conditions
         self._clock = clock
+        self._recalled: Mapping[str, Mapping[str, EdgeRecord]] = {"edges": edges or {}}
+        self._unread: dict[str, set[str]] = {name: set() for name in _FEEDS}
         self._values: dict[str, dict[Any, Any]] = {name: {} for name in _FEEDS}
         self._revisions: dict[str, dict[str, int]] = {name: {} for name in _FEEDS}
         self._watches: dict[str, Watch] = {}
@@ -54,8 +64,7 @@ class StoreView:
     def desired(self) -> Desired:
         """What should be. Meaningful once `complete`."""
         values = {name: dict(found) for name, found in self._values.items()}
-        owners = {hostname: claim.site for hostname, claim in values["hosts"].items()}
-        return Desired(values["live"], values["candidates"], values["releases"], values["purges"], owners)
+        return Desired(values["live"], values["candidates"], values["releases"], values["purges"], self.owners)
 
     @property
     def deployers(self) -> Deployers | None:
@@ -78,6 +87,17 @@ class StoreView:
             if claim.site in live:
                 found[claim.site].append(claim.hostname)
         return {site: tuple(sorted(names)) for site, names in found.items()}
+
+    @property
+    def owners(self) -> Mapping[str, str]:
+        """The site that each hostname belongs to, live or not. Meaningful once `complete`."""
+        return {hostname: claim.site for hostname, claim in self._values["hosts"].items()}
+
+    def unread(self, bucket: str) -> frozenset[str]:
+        """Return the keys of a bucket whose values cannot be parsed and have no good predecessor: not known to be there
+        with any content, and not known to be gone.
+        """
+        return frozenset(self._unread[bucket])
 
     @property
     def edges(self) -> Mapping[str, EdgeRecord]:
@@ -138,7 +158,8 @@ class StoreView:
             found = watch.state.get(key)
             if found is not None and revisions.get(key) == found.revision:
                 continue
-            problem = None
+            problem = parsed = None
+            self._unread[name].discard(key)
             try:
                 parsed = parse_key(key)
                 if name == "fleet":
@@ -155,8 +176,20 @@ class StoreView:
                         raise SchemaError(f"it is the value of another key, {_own_key(value, parsed)}")
                     values[parsed] = value
             except SchemaError as error:
-                problem = f"{name}/{key} in the store cannot be used, its last good value stays: {error.message}"
+                problem = (
+                    f"{name}/{key} in the store cannot be used, {self._make_do(name, key, parsed)}: {error.message}"
+                )
             self._conditions.set(f"value {name}/{key}", problem, now=self._clock())
+
+    def _make_do(self, name: str, key: str, parsed: object) -> str:
+        """Go on without a value that cannot be parsed; returns with what."""
+        values, recalled = self._values[name], self._recalled.get(name, {})
+        if parsed not in values and key in recalled:
+            values[key] = recalled[key]
+        if parsed in values:
+            return "its last good value stays"
+        self._unread[name].add(key)
+        return "and no good one is known from before"
 
 
 def _release_key(key: str) -> ReleaseKey:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from edgeward import __version__
 from edgeward.core.dns_settings import DnsSettings
 from edgeward.core.fleet import EdgeRecord
-from edgeward.dns.build_table import Wanted
+from edgeward.dns.build_table import WRONG_CITY, Wanted
 from edgeward.dns.fleet_zones import fleet_zones
 from edgeward.dns.geo import file_version
 from edgeward.dns.records import rendered
@@ -27,6 +27,7 @@ from edgeward.dns.workers import Listening, Workers
 from edgeward.edge.conditions import Conditions
 from edgeward.edge.disk import EdgeDisk, write_durably
 from edgeward.edge.gather import StoreView
+from edgeward.edge.last_known import known_names
 from edgeward.edge.settings import DnsService
 from edgeward.edge.verdicts import Verdicts
 from edgeward.errors import EdgewardError, SchemaError, ServeError
@@ -40,6 +41,8 @@ _LOOK = 0.25
 _AGAIN = 10.0
 """Seconds until what failed is tried again."""
 _BUILD_SECONDS = 600.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 600.0
+"""Seconds until a table that could not be built is tried again, at first and at most: twice as long each time."""
 
 
 class EdgeNameServer:
@@ -81,7 +84,8 @@ class EdgeNameServer:
         )
         with contextlib.suppress(OSError, SchemaError):
             self._written = View.from_bytes(self._view_file.read_bytes())
-            verdicts.remember(self._written.out, self._written.drained, self._written.silent)
+            was = self._written
+            verdicts.remember(was.out, was.drained, lacking=was.lacking, silent=was.silent)
 
     async def run(self) -> None:
         """Answer until cancelled."""
@@ -136,7 +140,9 @@ class EdgeNameServer:
         if not self._view.complete:
             return self._from_disk()
         settings = self._view.dns
-        return None if settings is None else self._from_store(settings)
+        if settings is None:
+            return self._from_disk() if "dns" in self._view.unread("fleet") else None
+        return self._from_store(settings)
 
     def _from_disk(self) -> View | None:
         if self._written is None:
@@ -147,28 +153,34 @@ class EdgeNameServer:
             drained=self._verdicts.drained,
             lacking=self._lacking(),
             silent=dict(self._verdicts.silent),
-            proofs=Proofs(known=False),
+            proofs=self._proofs(),
         )
 
     def _lacking(self) -> dict[str, dict[str, str]]:
         return {site: dict(lacking) for site, lacking in self._verdicts.lacking.items()}
 
+    def _proofs(self) -> Proofs:
+        known = self._view.complete and self._view.connected
+        return Proofs(known, self._view.proofs)
+
     def _from_store(self, settings: DnsSettings) -> View:
-        edges, sites = self._view.edges, self._view.hostnames
-        made_of = (settings, edges, sites)
+        edges = self._view.edges
+        names = known_names(self._view, settings, self._written.zones if self._written else ())
+        made_of = (settings, edges, names.sites)
         if made_of != self._zones_of:
-            made = fleet_zones(settings, edges, sites, render=rendered)
+            made = fleet_zones(settings, edges, names.sites, render=rendered)
             problems = "; ".join(made.problems) or None
             self._conditions.set("dns zones", problems, now=self._clock())
             self._zones_of, self._made = made_of, made.zones
         now = self._clock()
         return View(
             zones=self._made,
+            unsure=names.unsure,
             out=dict(self._verdicts.out),
             drained=frozenset(name for name, record in edges.items() if record.is_drained(now)),
             lacking=self._lacking(),
             silent=dict(self._verdicts.silent),
-            proofs=Proofs(self._view.connected, self._view.proofs),
+            proofs=self._proofs(),
             server=self._edge,
             version=f"edgeward {__version__}",
             margin=float(settings.margin),
@@ -176,21 +188,23 @@ class EdgeNameServer:
         )
 
     async def _build_for_ever(self) -> None:
-        """Build the table whenever what it is made of has changed."""
+        """Build the table whenever what it is made of has changed; what failed is tried again, ever more seldom."""
+        clock = asyncio.get_running_loop().time
+        failed: tuple[object, ...] | None = None
+        pause = again = 0.0
         while True:
-            wanted = self._wanted()
-            version = self._city()
-            if wanted is not None and (wanted, version) != (self._built, self._city_version):
-                problem = await self._build(wanted)
-                if problem and wanted.city_file and not self._table_file.exists():
-                    # By country is better than no answer at all.
-                    await self._build(replace(wanted, city_file=None))
-                self._conditions.set("dns table", problem, now=self._clock())
-                if problem is None or self._table_file.exists():
-                    self._built, self._city_version = wanted, version
+            wanted, version = self._wanted(), self._city()
+            goal = (wanted, version)
+            changed, due = goal != (self._built, self._city_version), goal != failed or clock() >= again
+            if wanted is not None and changed and due:
+                is_built, problem = await self._build(wanted)
+                if is_built:
+                    self._built, self._city_version, failed = wanted, version, None
                     self.workers.load()
                 else:
-                    await asyncio.sleep(_AGAIN)
+                    pause = min(2 * pause, _LONGEST_PAUSE) if goal == failed else _FIRST_PAUSE
+                    failed, again = goal, clock() + pause
+                self._conditions.set("dns table", problem, now=self._clock())
             await asyncio.sleep(_LOOK)
 
     def _wanted(self) -> Wanted | None:
@@ -213,29 +227,44 @@ class EdgeNameServer:
         file = self._service.city_file
         return None if file is None else file_version(file) or self._city_version
 
-    async def _build(self, wanted: Wanted) -> str | None:
-        """Build the table; returns what is wrong, None if nothing is."""
+    async def _build(self, wanted: Wanted) -> tuple[bool, str | None]:
+        """Build the table. Returns whether the one that is there now will do, and what is wrong, None if nothing is."""
+        code, said = await self._run_build(wanted)
+        if code == 0:
+            _LOG.info("built the steering table of %d edges", len(wanted.edges))
+            return True, said or None
+        problem = f"the steering table cannot be built, the last one stays: {said}"
+        _LOG.warning("the build of the steering table has failed with exit code %d", code)
+        if code != WRONG_CITY:
+            return False, problem
+        # No other try with this file ends better. A table of other edges is worse than one by country, as none is.
+        if self._table_file.exists() and self._built in {None, wanted}:
+            return True, problem
+        code, _ = await self._run_build(replace(wanted, city_file=None))
+        return code == 0, problem
+
+    async def _run_build(self, wanted: Wanted) -> tuple[int, str]:
+        """Run the program that builds. Returns its exit code and what it said: remarks, or why it failed."""
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "edgeward.dns.build_table", str(self._table_file),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             )  # fmt: skip
         except OSError as error:  # no more processes or descriptors: others may end
-            return f"the steering table cannot be built, the last one stays: {error.strerror}"
+            return 1, str(error.strerror)
         try:
             async with asyncio.timeout(_BUILD_SECONDS):
                 said, errors = await process.communicate(wanted.to_bytes())
         except TimeoutError:
-            return f"the steering table was not built within {_BUILD_SECONDS:.0f} s; the last one stays"
+            return 1, f"it took longer than {_BUILD_SECONDS:.0f} s"
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        if process.returncode != 0:
-            last = (errors.decode(errors="replace").strip() or "no reason given").splitlines()[-1]
-            return f"the steering table cannot be built, the last one stays: {last}"
-        _LOG.info("built the steering table of %d edges", len(wanted.edges))
-        return said.decode(errors="replace").strip().replace("\n", "; ") or None
+        if process.returncode == 0:
+            return 0, said.decode(errors="replace").strip().replace("\n", "; ")
+        reason = errors.decode(errors="replace").strip() or f"no reason given, exit code {process.returncode}"
+        return process.returncode or 1, reason.splitlines()[-1]
 
     def _secret(self) -> bytes:
         """Return the key of the cookies: its own on each edge, made once, readable by the agent alone."""

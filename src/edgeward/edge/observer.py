@@ -2,11 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
-from edgeward.core.health import Expected, Report, Result, Rules, Seen, Trend, missing, report
+from edgeward.core.health import Report, Result, Rules, Seen, Trend, report
+from edgeward.core.lacking import Live, missing
 from edgeward.edge.loop_clock import LoopClock
 from edgeward.edge.probe import Endpoint, Probe, family_of
 
@@ -27,18 +28,18 @@ class _Watched:
         self.milliseconds: float | None = None
         self.since: dict[str, float] = {}
         self.lacking: dict[str, str] = {}
+        self.unsure: frozenset[str] | None = None
         self.task: asyncio.Task[None] | None = None
 
     @property
     def seen(self) -> Seen:
-        return Seen(self.endpoint.edge, self.endpoint.family, self.trend, self.milliseconds, self.lacking)
+        return Seen(self.endpoint.edge, self.endpoint.family, self.trend, self.milliseconds, self.lacking, self.unsure)
 
 
 class Observer:
     """Probes its targets while `run` runs. `changed` is set when what it thinks of one changes; cleared by who reads.
 
-    expected: the live releases, and whether the pointers are followed just now. references: asked only while everything
-    of a family fails.
+    live: the live releases, None while they are not known. references: asked only while everything of a family fails.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Observer:
         *,
         references: Iterable[Reference],
         clock: LoopClock,
-        expected: Callable[[], tuple[Mapping[str, Expected], bool]],
+        live: Callable[[], Live | None],
         epoch: Callable[[], int],
     ) -> None:
         self.changed = asyncio.Event()
@@ -58,7 +59,7 @@ class Observer:
         self._answering: dict[int, bool] = {}
         self._doubt = asyncio.Event()
         self._clock = clock
-        self._expected = expected
+        self._live = live
         self._epoch = epoch
         self._watched: dict[Endpoint, _Watched] = {}
         self._retarget = asyncio.Event()
@@ -98,9 +99,9 @@ class Observer:
             await asyncio.sleep(random.random() * self._rules.interval)  # noqa: S311 (not a secret: spreads the load)
             while True:
                 began = self._clock.now()
-                expected, _ = self._expected()
-                live = {site: each.release for site, each in expected.items()}
-                self._take(watched, await probe.ask(live))
+                live = self._live()
+                releases = {site: each.release for site, each in live.expected.items()} if live else {}
+                self._take(watched, await probe.ask(releases))
                 pause = self._rules.interval * random.uniform(1 - _JITTER, 1)  # noqa: S311 (as above)
                 await asyncio.sleep(max(0.0, began + pause - self._clock.now()))
         finally:
@@ -112,14 +113,19 @@ class Observer:
         watched.failing = result.failure is not None
         if result.failure is None:
             watched.milliseconds = result.milliseconds
-            expected, current = self._expected()
-            watched.since, watched.lacking = missing(
-                expected, result, watched.since, now=self._clock.now(), rules=self._rules, current=current
-            )
+            self._compare(watched, result)
         if before != (watched.trend.up, watched.lacking):
             self.changed.set()
         if self._doubtful():
             self._doubt.set()
+
+    def _compare(self, watched: _Watched, result: Result) -> None:
+        """Compare what an edge serves with the live releases; until that could be done once, nothing is sure."""
+        live = self._live()
+        if live is None or (result.sites is None and watched.unsure is None):
+            return
+        watched.since, watched.lacking = missing(live, result, watched.since, now=self._clock.now(), rules=self._rules)
+        watched.unsure = live.unread.union(watched.since.keys() - watched.lacking.keys())
 
     def _doubtful(self) -> frozenset[int]:
         """Return the families in which nothing answers."""

@@ -5,11 +5,12 @@ import contextlib
 import ipaddress
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from edgeward.core import health
-from edgeward.core.health import Expected, Report, Verdict
+from edgeward.core.health import Report, Verdict
+from edgeward.core.lacking import Expected, Live, lacking
 from edgeward.core.observers import observed_by
 from edgeward.edge.conditions import Conditions
 from edgeward.edge.gather import StoreView
@@ -64,8 +65,8 @@ class Verdicts:
         self._epoch = epoch
         self._neighbours = neighbours
         self._edges: Mapping[str, EdgeRecord] = neighbours.load()
-        self._pointers: Mapping[str, Pointer] = {}
-        self._expected: dict[str, Expected] = {}
+        self._pointers: Mapping[str, Pointer] | None = None
+        self._expected: dict[str, Expected] | None = None
         self._received: dict[str, tuple[Report, float]] = {}
         self._wake = asyncio.Event()
         self.observer = Observer(
@@ -73,7 +74,7 @@ class Verdicts:
             self._rules,
             references=settings.health.references,
             clock=self.clock,
-            expected=lambda: (self._expected, self._view.connected),
+            live=self._live,
             epoch=epoch,
         )
         self._log = VerdictLog(store, conditions, edge=self._name, epoch=epoch)
@@ -94,11 +95,16 @@ class Verdicts:
                         await self._wake.wait()
 
     def remember(
-        self, out: Mapping[str, str], drained: frozenset[str], silent: Mapping[str, Mapping[int, str]]
+        self,
+        out: Mapping[str, str],
+        drained: frozenset[str],
+        *,
+        lacking: Mapping[str, Mapping[str, str]],
+        silent: Mapping[str, Mapping[int, str]],
     ) -> None:
         """Begin with what was so before a restart: an edge that was down is, until it is seen to answer."""
         now = self.clock.now()
-        self.out, self.drained, self.silent = dict(out), drained, silent
+        self.out, self.drained, self.lacking, self.silent = dict(out), drained, lacking, silent
         self.verdicts = {
             edge: Verdict(edge, up=False, because=(because,), since=now)
             for edge, because in out.items()
@@ -125,15 +131,32 @@ class Verdicts:
         out = {edge: "; ".join(verdict.because) for edge, verdict in self.verdicts.items() if not verdict.up}
         out |= (withdrawn := self._drained())
         drained = frozenset(withdrawn)
-        lacking = health.lacking(reports)
+        lacks = lacking(reports, before=self._lacking_before(reports))
         # Of itself an edge knows nothing that others do not tell it.
         known = {edge: said for edge, said in self.silent.items() if edge in self._edges and edge != self._name}
         silent = health.silent(reports, before=known)
-        if (out, drained, lacking, silent) != (self.out, self.drained, self.lacking, self.silent):
-            self.out, self.drained, self.lacking, self.silent = out, drained, lacking, silent
+        if (out, drained, lacks, silent) != (self.out, self.drained, self.lacking, self.silent):
+            self.out, self.drained, self.lacking, self.silent = out, drained, lacks, silent
             self.changed.set()
         speaking = {each.observer for each in reports if each.connected}
         self._log.note(self.verdicts, silent=silent, alone=alone, speaking=speaking)
+
+    def _live(self) -> Live | None:
+        """Return what is known of the live pointers, None if nothing yet."""
+        if self._expected is None:
+            return None
+        return Live(self._expected, self._view.connected, self._view.unread("live"))
+
+    def _lacking_before(self, reports: Collection[Report]) -> dict[str, dict[str, str]]:
+        """Return what stays so of edges of which nobody is sure: of this one itself only while somebody observes it."""
+        known = set(self._edges)
+        if not any(seen.target == self._name for each in reports for seen in each.observations):
+            known.discard(self._name)
+        return {
+            site: {edge: why for edge, why in edges.items() if edge in known}
+            for site, edges in self.lacking.items()
+            if self._expected is None or site in self._expected or site in self._view.unread("live")
+        }
 
     def _take_stock(self, now: float) -> None:
         """Take over what the store says of edges and live pointers, and note when a pointer was first seen."""
@@ -146,8 +169,9 @@ class Verdicts:
             return
         self._pointers = pointers
         live = {site: pointer.release for site, pointer in pointers.items() if pointer.release is not None}
+        before = self._expected or {}
         self._expected = {
-            site: known if (known := self._expected.get(site)) and known.release == release else Expected(release, now)
+            site: known if (known := before.get(site)) and known.release == release else Expected(release, now)
             for site, release in live.items()
         }
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from edgeward.core import health
 from edgeward.core.answer import choose
 from edgeward.core.health import Report, Rules
+from edgeward.core.lacking import lacking
 from edgeward.core.steering_table import SteeringTable
 from edgeward.dns.build_table import Wanted, write_table
 from edgeward.dns.fleet_zones import servers_of
@@ -97,14 +98,14 @@ async def explain(store: Store, name: str, client: str, *, city_database: Path |
     site = _site_at(situation, name)
     table = await asyncio.to_thread(_table, situation, city_database)
     reports, answers = await asyncio.gather(_reports(store, situation.status), _ask_all(situation, name, client))
-    lacking, silent = health.lacking(reports).get(site, {}), health.silent(reports, before={})
+    lacks, silent = lacking(reports, before={}).get(site, {}), health.silent(reports, before={})
     order, match = table.explain(address.packed), table.match(address.packed)
     edges = {edge.name: edge for edge in table.edges}
     families: tuple[Family, ...] = (4, 6)
     chosen = [
         choose(
             order, edges, out=situation.out, family=family, margin=float(situation.settings.margin),
-            most=situation.settings.most, lacking=lacking, silent=silent, drained=situation.drained,
+            most=situation.settings.most, lacking=lacks, silent=silent, drained=situation.drained,
         )
         for family in families
     ]  # fmt: skip
@@ -115,8 +116,8 @@ async def explain(store: Store, name: str, client: str, *, city_database: Path |
             location=situation.edges[each.edge].location,
             milliseconds=each.milliseconds,
             because=each.because,
-            state=situation.out.get(each.edge) or lacking.get(each.edge) or "",
-            note="; ".join(_notes(situation, site, each.edge, lacking, silent)),
+            state=situation.out.get(each.edge) or lacks.get(each.edge) or "",
+            note="; ".join(_notes(situation, site, each.edge, lacks, silent)),
         )
         for each in order.ranked
     )
