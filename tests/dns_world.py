@@ -16,6 +16,13 @@ NOW = 1_790_000_000
 """Seconds since the epoch, wherever a responder is not given a clock."""
 FRANKFURT, VIRGINIA, SYDNEY = "203.0.113.1", "203.0.113.2", "203.0.113.3"
 GERMAN, AUSTRALIAN, AMERICAN = "194.25.0.0/24", "139.130.4.0/24", "8.8.8.0/24"
+PLACES = (
+    (ipaddress.ip_network(GERMAN), Place(51.0, 10.0), "Germany"),
+    (ipaddress.ip_network(AUSTRALIAN), Place(-33.0, 148.0), "Australia"),
+    (ipaddress.ip_network(AMERICAN), Place(39.0, -80.0), "United States"),
+    (ipaddress.ip_network("2001:db8:a::/48"), Place(-33.0, 148.0), "Australia"),
+)
+"""Three networks of IPv4 and one of IPv6, with where they are."""
 CLIENTS = {"fra": "194.25.0.7", "syd": "139.130.4.5", "iad": "8.8.8.8"}
 
 RECORDS = """

@@ -1,14 +1,12 @@
 """What the tests of the name server ask for."""
 
 import asyncio
-import ipaddress
 import shutil
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from dns_world import AMERICAN, AUSTRALIAN, GERMAN, NOW, SECRET, edges, zones
-from edgeward.core.geography import Place
+from dns_world import NOW, PLACES, SECRET, edges, zones
 from edgeward.core.steering import build
 from edgeward.core.steering_table import SteeringTable
 from edgeward.dns.responder import Responder
@@ -17,18 +15,8 @@ from edgeward.dns.view import View
 
 @pytest.fixture(scope="session")
 def table() -> SteeringTable:
-    """Three networks with a place, and one each of IPv6."""
-    network = ipaddress.ip_network
-    return build(
-        edges(),
-        geography=[
-            (network(GERMAN), Place(51.0, 10.0), "Germany"),
-            (network(AUSTRALIAN), Place(-33.0, 148.0), "Australia"),
-            (network(AMERICAN), Place(39.0, -80.0), "United States"),
-            (network("2001:db8:a::/48"), Place(-33.0, 148.0), "Australia"),
-        ],
-        default=("fra",),
-    )
+    """Three networks with a place, and one of IPv6."""
+    return build(edges(), geography=PLACES, default=("fra",))
 
 
 @pytest.fixture

@@ -6,9 +6,27 @@ import dns.edns
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.rdatatype
 import pytest
 
-from dns_world import CLIENTS, FRANKFURT, RECORDS, SECRET, SYDNEY, VIRGINIA, ask, is_denial, query, texts, zones
+from dns_world import (
+    AUSTRALIAN,
+    CLIENTS,
+    FRANKFURT,
+    GERMAN,
+    PLACES,
+    RECORDS,
+    SECRET,
+    SYDNEY,
+    VIRGINIA,
+    ask,
+    edges,
+    is_denial,
+    query,
+    texts,
+    zones,
+)
+from edgeward.core.steering import build
 from edgeward.dns.cookies import is_ours, server_cookie, week_key
 from edgeward.dns.limits import RateLimiter, Rates
 from edgeward.dns.responder import Responder
@@ -48,6 +66,28 @@ def test_the_scope_is_as_wide_as_the_decision_allows(responder, table) -> None:
     assert option.scopelen == table.match(bytes([139, 130, 4, 0])).prefix > 0
     static = ask(responder, query("mail.example.test", options=[subnet("139.130.4.0/24")]))
     assert static.options[0].scopelen == 0, "what is the same for all is told to be"
+
+
+@pytest.mark.parametrize("name", ["www.example.test", "alias.example.test"])
+def test_a_denial_is_everybodys(responder, view, name) -> None:
+    """RFC 7871 section 7.4: scope 0 for no data, of a site and of an alias that leads to it, also from memory: that no
+    edge has IPv6 does not depend on who asks. What A answers still does.
+    """
+    responder.replace(table=build([replace(edge, addresses=edge.addresses[:1]) for edge in edges()], geography=PLACES))
+    assert_scope_of_a_denial(responder, name)
+    responder.replace(view=replace(view, silent={edge.name: {6: "no answer"} for edge in edges()}))
+    assert_scope_of_a_denial(responder, name)
+
+
+def assert_scope_of_a_denial(responder: Responder, name: str) -> None:
+    for _ in range(3):
+        for network in (AUSTRALIAN, GERMAN, "2001:db8:a::/48"):
+            answer = ask(responder, query(name, "AAAA", options=[subnet(network)]))
+            assert answer.rcode() == dns.rcode.NOERROR
+            assert answer.authority[0].rdtype == dns.rdatatype.SOA
+            assert answer.options[0].scopelen == 0
+        steered = ask(responder, query(name, "A", options=[subnet(AUSTRALIAN)]))
+        assert (texts(steered)[-1], steered.options[0].scopelen) == (SYDNEY, 24)
 
 
 def test_a_client_subnet_is_never_sent_unless_told(responder) -> None:

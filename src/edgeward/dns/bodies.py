@@ -156,9 +156,11 @@ class Bodies:
         if kind == ANY:
             return Body(NOERROR, authoritative=True, answer=_section(owner, HINFO, _MINIMAL))
         if node.site is not None and kind in {A, AAAA}:
-            if order is None:
+            # Every order has the same edges, so all of them or none has an address to name: a denial is everybody's
+            # (RFC 7871 section 7.4 wants it so as well).
+            rrset = self._addresses(node.site, 4 if kind == A else 6, order or 0) if self._table else None
+            if order is None and (rrset is not None or self._table is None):
                 return None
-            rrset = self._addresses(node.site, 4 if kind == A else 6, order)
         else:
             rrset = node.rrsets.get(kind)
         if rrset is None:
