@@ -33,7 +33,7 @@ _PROOF_TTL: Final = 1
 _MOST_KEPT: Final = 100_000
 _MOST_ALIASES: Final = 8
 _MINIMAL: Final = RRset(3600, (b"\x07RFC8482\x00",))
-"""The answer to ANY (RFC 8482 section 4.2)."""
+"""The answer to ANY where there is a record and no alias (RFC 8482 section 4.2)."""
 
 Section = tuple[int, bytes]
 _NONE: Final[Section] = (0, b"")
@@ -145,6 +145,8 @@ class Bodies:
         proofs = self._proofs.get(name)
         if proofs is None:
             return None
+        if kind == ANY:
+            return Body(NOERROR, authoritative=True, answer=_section(owner, HINFO, _MINIMAL))
         if kind != TXT:
             # The name is there, whatever the zone says of it (RFC 8020).
             zone = self.catalogue.zone_of(name)
@@ -154,7 +156,9 @@ class Bodies:
 
     def _at(self, zone: ZoneIndex, node: Node, kind: int, owner: bytes, order: int | None) -> Body | None:
         if kind == ANY:
-            return Body(NOERROR, authoritative=True, answer=_section(owner, HINFO, _MINIMAL))
+            if node.site is not None or node.rrsets.keys() - {CNAME}:
+                return Body(NOERROR, authoritative=True, answer=_section(owner, HINFO, _MINIMAL))
+            kind = CNAME  # what is there instead of any other record, if anything is
         if node.site is not None and kind in {A, AAAA}:
             # Every order has the same edges, so all of them or none has an address to name: a denial is everybody's
             # (RFC 7871 section 7.4 wants it so as well).
