@@ -2,6 +2,7 @@
 
 import ipaddress
 
+import dns.edns
 import dns.message
 import dns.rdata
 import dns.rdatatype
@@ -106,6 +107,12 @@ def ask(
 
 def query(name: str, kind: str = "A", **options) -> dns.message.Message:
     return dns.message.make_query(name, kind, **options)
+
+
+def subnet(network: str) -> dns.edns.ECSOption:
+    """The option that tells of a client subnet."""
+    address, _, length = network.partition("/")
+    return dns.edns.ECSOption(address, int(length))
 
 
 def texts(answer: dns.message.Message) -> list[str]:

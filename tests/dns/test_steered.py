@@ -1,4 +1,4 @@
-"""What depends on who asks and on what is true just now: steering, proofs, EDNS options, cookies, limits."""
+"""What depends on who asks and on what is true just now: steering, proofs, EDNS options."""
 
 from dataclasses import replace
 
@@ -23,21 +23,15 @@ from dns_world import (
     edges,
     is_denial,
     query,
+    subnet,
     texts,
     zones,
 )
 from edgeward.core.steering import build
-from edgeward.dns.cookies import is_ours, server_cookie, week_key
-from edgeward.dns.limits import RateLimiter, Rates
 from edgeward.dns.responder import Responder
 from edgeward.dns.view import Proofs
 
 # ------------------------------------------------------------------------------------------------------------ steering
-
-
-def subnet(network: str) -> dns.edns.ECSOption:
-    address, _, length = network.partition("/")
-    return dns.edns.ECSOption(address, int(length))
 
 
 def test_readers_are_sent_to_their_nearest_edge(responder) -> None:
@@ -279,105 +273,3 @@ def test_a_referral_whose_glue_does_not_fit_is_truncated_and_another_answer_is_n
     apex = ask(responder, query("fleet.test", "NS"))
     assert (apex.flags & dns.flags.TC, len(apex.answer[0]), apex.additional) == (0, 8, [])
     assert len(ask(responder, query("fleet.test", "NS"), tcp=True).additional) == 9
-
-
-# ------------------------------------------------------------------------------------------------- cookies and limits
-
-
-def cookie_of(answer: dns.message.Message) -> bytes:
-    (option,) = [option for option in answer.options if int(option.otype) == 10]
-    return option.to_wire()
-
-
-def test_cookies_are_given_and_known_again(table, view) -> None:
-    """RFC 7873: client cookie first, ours behind it; one of ours is good for an hour, at its own address alone."""
-    now = 1_800_000_000.0
-    responder = Responder(view, table, secret=SECRET, clock=lambda: now)
-    first = cookie_of(ask(responder, query("mail.example.test", options=[dns.edns.GenericOption(10, b"c" * 8)])))
-    assert (len(first), first[:8]) == (24, b"c" * 8)
-
-    def again(source: str = "192.0.2.1", cookie: bytes = first) -> bytes:
-        asked = query("mail.example.test", options=[dns.edns.GenericOption(10, cookie)])
-        return cookie_of(ask(responder, asked, source=source))
-
-    assert again() == first
-    assert again("192.0.2.2")[8:] != first[8:], "it is another client's"
-    now += 1_900
-    renewed = again()
-    assert renewed != first, "it is renewed before it is too old"
-    assert again(cookie=renewed) == renewed
-
-
-def only_options(*options: dns.edns.Option) -> dns.message.Message:
-    """A message that asks for nothing: its question section is empty."""
-    asked = dns.message.Message()
-    asked.use_edns(0, options=options)
-    return asked
-
-
-@pytest.mark.parametrize("tcp", [False, True], ids=["UDP", "TCP"])
-def test_who_wants_no_more_than_a_cookie_gets_one(responder, tcp) -> None:
-    """RFC 7873 section 5.4: an empty question with a cookie option gets a server cookie and nothing else; one of ours
-    is confirmed, and any other is BADCOOKIE and comes with a good one. Without the option it is a format error.
-    """
-
-    def told(cookie: bytes) -> dns.message.Message:
-        asked = only_options(dns.edns.GenericOption(10, cookie), dns.edns.ECSOption("139.130.4.0", 24))
-        answer = ask(responder, asked, tcp=tcp)
-        assert not any(answer.sections)
-        assert answer.flags & ~0xF == dns.flags.QR
-        return answer
-
-    first = told(b"c" * 8)
-    cookie = cookie_of(first)
-    assert (first.rcode(), len(cookie), cookie[:8]) == (dns.rcode.NOERROR, 24, b"c" * 8)
-    again = told(cookie)
-    assert (again.rcode(), cookie_of(again)) == (dns.rcode.NOERROR, cookie)
-    other = told(b"c" * 24)
-    assert (other.rcode(), cookie_of(other)) == (dns.rcode.BADCOOKIE, cookie)
-    assert told(b"c" * 16).rcode() == dns.rcode.BADCOOKIE
-    for options in ((), (dns.edns.GenericOption(3, b""),)):
-        assert ask(responder, only_options(*options), tcp=tcp).rcode() == dns.rcode.FORMERR
-    assert {each: responder.counts[each] for each in (0, 1, 23)} == {0: 2, 1: 2, 23: 2}
-
-
-def test_cookies_are_made_with_another_key_each_week() -> None:
-    """RFC 7873 section 7.1; one that was made at the end of a week is good into the next."""
-    week = 7 * 86_400
-    end, client = 2000 * week, b"192."
-    made = server_cookie(b"c" * 8, client, secret=SECRET, now=end - 1)
-    assert is_ours(made, client, secret=SECRET, now=end + 100)
-    assert not is_ours(made, client, secret=b"another", now=end + 100)
-    assert len({SECRET, *(week_key(SECRET, number) for number in range(50))}) == 51
-
-
-@pytest.mark.parametrize("length", [0, 1, 7, 9, 15, 41])
-def test_cookies_of_no_allowed_length_are_a_format_error(responder, length) -> None:
-    """RFC 7873 section 5.2.2: 8 bytes, or 16 to 40."""
-    asked = query("mail.example.test", options=[dns.edns.GenericOption(10, b"c" * length)])
-    assert responder.respond(asked.to_wire(), b"\x7f\0\0\1")[3] & 15 == dns.rcode.FORMERR
-
-
-def test_floods_are_limited_and_whoever_is_there_gets_through(table, view) -> None:
-    """Past its budget a prefix gets every second answer truncated and no other; TCP, cookies of ours, other prefixes
-    and time that has passed are answered.
-    """
-    now = 1000.0
-    limiter = RateLimiter(Rates(per_second=10, burst=2, slip=2))
-    responder = Responder(view, table, secret=SECRET, limiter=limiter, steady=lambda: now, clock=lambda: 1.8e9)
-    asked = query("mail.example.test").to_wire()
-    flood = [responder.respond(asked, bytes([198, 51, 100, number])) for number in range(40)]
-    assert all(raw is not None and not raw[2] & 2 for raw in flood[:20])
-    rest = [None if raw is None else bool(raw[2] & 2) for raw in flood[20:]]
-    assert rest == [None, True] * 10
-    slipped = dns.message.from_wire(flood[21])
-    assert (slipped.question[0].name.to_text(), slipped.answer) == ("mail.example.test.", [])
-    client = bytes([198, 51, 100, 7])
-    assert responder.respond(asked, client, tcp=True) is not None
-    with_cookie = query("mail.example.test", options=[dns.edns.GenericOption(10, b"c" * 8)])
-    cookie = cookie_of(dns.message.from_wire(responder.respond(with_cookie.to_wire(), client, tcp=True)))
-    known = query("mail.example.test", options=[dns.edns.GenericOption(10, cookie)]).to_wire()
-    assert all(not responder.respond(known, client)[2] & 2 for _ in range(5))
-    assert not responder.respond(asked, bytes([198, 51, 101, 1]))[2] & 2
-    now += 1
-    assert not responder.respond(asked, client)[2] & 2
