@@ -1,34 +1,30 @@
 """What the tests of the name server ask for."""
 
 import asyncio
-import ipaddress
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from dns_world import AMERICAN, AUSTRALIAN, GERMAN, NOW, SECRET, edges, zones
-from edgeward.core.geography import Place
+from dns_sockets import SOCKETS
+from dns_world import NOW, PLACES, SECRET, edges, zones
 from edgeward.core.steering import build
 from edgeward.core.steering_table import SteeringTable
 from edgeward.dns.responder import Responder
 from edgeward.dns.view import View
 
 
+@pytest.fixture(scope="session", autouse=True)
+def sockets() -> Iterator[None]:
+    """Whatever these tests ask with `dns_world.ask` and `exchange` goes through real sockets."""
+    with SOCKETS.open():
+        yield
+
+
 @pytest.fixture(scope="session")
 def table() -> SteeringTable:
-    """Three networks with a place, and one each of IPv6."""
-    network = ipaddress.ip_network
-    return build(
-        edges(),
-        geography=[
-            (network(GERMAN), Place(51.0, 10.0), "Germany"),
-            (network(AUSTRALIAN), Place(-33.0, 148.0), "Australia"),
-            (network(AMERICAN), Place(39.0, -80.0), "United States"),
-            (network("2001:db8:a::/48"), Place(-33.0, 148.0), "Australia"),
-        ],
-        default=("fra",),
-    )
+    """Of the networks that have a place."""
+    return build(edges(), geography=PLACES, default=("fra",))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dns_world import AUSTRALIAN, CLIENTS, FRANKFURT, NOW, SECRET, SYDNEY, edges, query, texts, zones
+from dns_world import AUSTRALIAN, CLIENTS, FRANKFURT, NOW, SECRET, SYDNEY, edges, query, subnet, texts, zones
 from edgeward.core.steering import build
 from edgeward.dns import memory
 from edgeward.dns.cookies import FUTURE, OLDEST, RENEWED, server_cookie
@@ -49,11 +49,6 @@ def counting(view, table) -> Counting:
 
 def cookie(source: bytes, age: int = 0, client: bytes = CLIENT) -> bytes:
     return server_cookie(client, source, secret=SECRET, now=NOW - age)
-
-
-def subnet(network: str) -> dns.edns.ECSOption:
-    address, _, length = network.partition("/")
-    return dns.edns.ECSOption(address, int(length))
 
 
 @st.composite

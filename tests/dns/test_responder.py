@@ -10,8 +10,21 @@ import dns.rdataclass
 import dns.rdatatype
 import pytest
 
-from dns_world import CLIENTS, SECRET, SYDNEY, ask, is_denial, query, texts
+from dns_world import (
+    CLIENTS,
+    RECORDS,
+    SECRET,
+    SYDNEY,
+    ask,
+    exchange,
+    is_denial,
+    is_unanswered,
+    query,
+    texts,
+    zones,
+)
 from edgeward.dns.responder import Responder
+from edgeward.dns.view import Proofs
 from edgeward.dns.wire import NS, SOA
 from edgeward.dns.zone import Zone
 
@@ -31,7 +44,7 @@ def test_an_answer_repeats_id_question_and_rd_and_is_authoritative(responder) ->
 def test_the_case_of_the_question_is_kept(responder) -> None:
     """Resolvers that mix cases (0x20) find their own spelling in the question and, through it, in the answer."""
     asked = query("MaIl.eXamPle.TEST")
-    raw = responder.respond(asked.to_wire(), b"\x7f\0\0\1")
+    raw = exchange(responder, asked.to_wire())
     assert b"\x04MaIl\x07eXamPle\x04TEST" in raw
     assert texts(dns.message.from_wire(raw)) == ["192.0.2.25"]
 
@@ -41,16 +54,16 @@ def test_other_opcodes_are_not_implemented(responder) -> None:
     for opcode in (dns.opcode.IQUERY, dns.opcode.STATUS, dns.opcode.NOTIFY, dns.opcode.UPDATE, 15):
         data = bytearray(query("example.test").to_wire())
         data[2] = opcode << 3
-        answer = responder.respond(bytes(data), b"\x7f\0\0\1")
+        answer = exchange(responder, bytes(data))
         assert (answer[2] >> 3 & 15, answer[3] & 15) == (opcode, dns.rcode.NOTIMP)
 
 
 def test_answers_and_rests_of_messages_are_not_answered(responder) -> None:
     """An answer to an answer could go round for ever; without a header there is nobody to answer."""
     data = bytearray(query("example.test").to_wire())
-    assert responder.respond(bytes(data[:11]), b"\x7f\0\0\1") is None
+    assert is_unanswered(responder, bytes(data[:11]))
     data[2] |= 0x80
-    assert responder.respond(bytes(data), b"\x7f\0\0\1") is None
+    assert is_unanswered(responder, bytes(data))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +90,7 @@ def test_answers_and_rests_of_messages_are_not_answered(responder) -> None:
 )
 def test_garbage_is_a_format_error(responder, mend) -> None:
     """FORMERR for whatever has a header and is not one question, and never an exception."""
-    answer = responder.respond(mend(query("mail.example.test").to_wire()), b"\x7f\0\0\1")
+    answer = exchange(responder, mend(query("mail.example.test").to_wire()))
     assert answer[3] & 15 == dns.rcode.FORMERR
     dns.message.from_wire(answer)
 
@@ -223,11 +236,44 @@ def test_ds_below_a_delegation_elsewhere_is_that_delegations(view, table) -> Non
     assert answer.authority[0].rdtype == dns.rdatatype.NS
 
 
-def test_any_is_answered_with_as_little_as_may_be(responder) -> None:
-    """RFC 8482 section 4.2: HINFO for names that exist, denials as for every type."""
-    answer = ask(responder, query("example.test", "ANY"))
-    assert texts(answer) == ['"RFC8482" ""']
-    assert ask(responder, query("nothing.example.test", "ANY")).rcode() == dns.rcode.NXDOMAIN
+def test_any_is_answered_with_as_little_as_may_be(responder, view) -> None:
+    """RFC 8482 section 4.2: HINFO for names with records, steered ones, wildcards and proofs among them."""
+    proof = "_acme-challenge.www.example.test"
+    responder.replace(view=replace(view, proofs=Proofs(txt={proof: ("one",)})))
+    for name in ("example.test", "www.example.test", "mail.example.test", "a.wild.example.test", proof):
+        answer = ask(responder, query(name, "ANY"))
+        assert (texts(answer), answer.authority) == (['"RFC8482" ""'], [])
+        assert str(answer.answer[0].name) == f"{name}."
+
+
+def test_any_at_an_alias_is_the_alias(responder, view) -> None:
+    """RFC 8482 section 4.2 makes up HINFO only where there is no CNAME; it is not followed. Wildcards as well."""
+    more = "*.aliases.example.test 300 CNAME www.example.test."
+    responder.replace(view=replace(view, zones=zones(RECORDS + more)))
+    for name, target in (
+        ("alias.example.test", "www.example.test."),
+        ("chain.example.test", "alias.example.test."),
+        ("away.example.test", "www.elsewhere.test."),
+        ("a.b.aliases.example.test", "www.example.test."),
+    ):
+        answer = ask(responder, query(name, "ANY"))
+        assert [(str(each.name), each.rdtype, each.ttl) for each in answer.answer] == [
+            (f"{name}.", dns.rdatatype.CNAME, 300)
+        ]
+        assert texts(answer) == [target]
+
+
+def test_any_where_there_is_nothing_is_a_denial(responder) -> None:
+    """A name between names has no data, whatever the type (RFC 8020); one that is not there does not exist."""
+    for name, code in (
+        ("empty.example.test", dns.rcode.NOERROR),
+        ("_tcp.example.test", dns.rcode.NOERROR),
+        ("wild.example.test", dns.rcode.NOERROR),
+        ("nothing.example.test", dns.rcode.NXDOMAIN),
+    ):
+        answer = ask(responder, query(name, "ANY"))
+        assert answer.rcode() == code
+        assert is_denial(answer)
 
 
 def test_operators_may_ask_who_answers(responder) -> None:

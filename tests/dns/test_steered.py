@@ -1,4 +1,4 @@
-"""What depends on who asks and on what is true just now: steering, proofs, EDNS options, cookies, limits."""
+"""What depends on who asks and on what is true just now: steering, proofs, EDNS options."""
 
 from dataclasses import replace
 
@@ -6,20 +6,33 @@ import dns.edns
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.rdatatype
 import pytest
 
-from dns_world import CLIENTS, FRANKFURT, RECORDS, SECRET, SYDNEY, VIRGINIA, ask, is_denial, query, texts, zones
-from edgeward.dns.cookies import is_ours, server_cookie, week_key
-from edgeward.dns.limits import RateLimiter, Rates
+from dns_world import (
+    AUSTRALIAN,
+    CLIENTS,
+    FRANKFURT,
+    GERMAN,
+    PLACES,
+    RECORDS,
+    SECRET,
+    SYDNEY,
+    VIRGINIA,
+    ask,
+    edges,
+    exchange,
+    is_denial,
+    query,
+    subnet,
+    texts,
+    zones,
+)
+from edgeward.core.steering import build
 from edgeward.dns.responder import Responder
 from edgeward.dns.view import Proofs
 
 # ------------------------------------------------------------------------------------------------------------ steering
-
-
-def subnet(network: str) -> dns.edns.ECSOption:
-    address, _, length = network.partition("/")
-    return dns.edns.ECSOption(address, int(length))
 
 
 def test_readers_are_sent_to_their_nearest_edge(responder) -> None:
@@ -27,7 +40,7 @@ def test_readers_are_sent_to_their_nearest_edge(responder) -> None:
     for name in ("www.example.test", "example.test"):
         for edge, address in (("fra", FRANKFURT), ("iad", VIRGINIA), ("syd", SYDNEY)):
             own = ask(responder, query(name), source=CLIENTS[edge])
-            told = ask(responder, query(name, options=[subnet(f"{CLIENTS[edge]}/24")]), source="192.0.2.1")
+            told = ask(responder, query(name, options=[subnet(f"{CLIENTS[edge]}/24")]))
             assert texts(own) == texts(told) == [address]
             assert own.answer[0].ttl == 30
     assert texts(ask(responder, query("www.example.test", "AAAA"), source=CLIENTS["syd"])) == ["2001:db8::3"]
@@ -50,6 +63,28 @@ def test_the_scope_is_as_wide_as_the_decision_allows(responder, table) -> None:
     assert static.options[0].scopelen == 0, "what is the same for all is told to be"
 
 
+@pytest.mark.parametrize("name", ["www.example.test", "alias.example.test"])
+def test_a_denial_is_everybodys(responder, view, name) -> None:
+    """RFC 7871 section 7.4: scope 0 for no data, of a site and of an alias that leads to it, also from memory: that no
+    edge has IPv6 does not depend on who asks. What A answers still does.
+    """
+    responder.replace(table=build([replace(edge, addresses=edge.addresses[:1]) for edge in edges()], geography=PLACES))
+    assert_scope_of_a_denial(responder, name)
+    responder.replace(view=replace(view, silent={edge.name: {6: "no answer"} for edge in edges()}))
+    assert_scope_of_a_denial(responder, name)
+
+
+def assert_scope_of_a_denial(responder: Responder, name: str) -> None:
+    for _ in range(3):
+        for network in (AUSTRALIAN, GERMAN, "2001:db8:a::/48"):
+            answer = ask(responder, query(name, "AAAA", options=[subnet(network)]))
+            assert answer.rcode() == dns.rcode.NOERROR
+            assert answer.authority[0].rdtype == dns.rdatatype.SOA
+            assert answer.options[0].scopelen == 0
+        steered = ask(responder, query(name, "A", options=[subnet(AUSTRALIAN)]))
+        assert (texts(steered)[-1], steered.options[0].scopelen) == (SYDNEY, 24)
+
+
 def test_a_client_subnet_is_never_sent_unless_told(responder) -> None:
     """RFC 7871 section 7.2.1."""
     assert ask(responder, query("www.example.test")).opt is None
@@ -60,7 +95,7 @@ def test_a_client_subnet_is_never_sent_unless_told(responder) -> None:
 def test_a_subnet_of_length_0_means_the_address_of_who_asks(responder, value) -> None:
     """RFC 7871 section 7.1.2: a client that wants nothing to be told of it; it is repeated with scope 0."""
     asked = query("www.example.test", options=[dns.edns.GenericOption(8, value)])
-    raw = responder.respond(asked.to_wire(), bytes([139, 130, 4, 5]))
+    raw = exchange(responder, asked.to_wire(), source=CLIENTS["syd"])
     assert raw[3] & 15 == dns.rcode.NOERROR
     assert bytes([203, 0, 113, 3]) in raw
     assert raw.endswith(b"\0\x08\0\4" + value)
@@ -74,7 +109,7 @@ def test_a_subnet_of_length_0_means_the_address_of_who_asks(responder, value) ->
 def test_a_malformed_client_subnet_is_a_format_error(responder, value) -> None:
     """RFC 7871 section 6: lengths that do not fit, bits behind the prefix, a scope in a question, unknown families."""
     asked = query("www.example.test", options=[dns.edns.GenericOption(8, value)])
-    raw = responder.respond(asked.to_wire(), b"\x7f\0\0\1")
+    raw = exchange(responder, asked.to_wire())
     assert raw[3] & 15 == dns.rcode.FORMERR
     assert dns.message.from_wire(raw).opt is not None
 
@@ -215,7 +250,7 @@ def test_whoever_sends_edns_gets_it_with_an_error_as_well(responder, mend, rcode
     """RFC 6891 section 6.1.1: wherever the OPT record can be read; DO is repeated. Without one there is none."""
     plain = query("mail.example.test", use_edns=0, want_dnssec=True, payload=512).to_wire()
     assert plain.endswith(OPT)
-    answer = dns.message.from_wire(responder.respond(mend(plain), b"\x7f\0\0\1"))
+    answer = dns.message.from_wire(exchange(responder, mend(plain)))
     assert (answer.rcode(), answer.edns, answer.ednsflags, answer.payload) == (rcode, 0, dns.flags.DO, 1232)
 
 
@@ -223,7 +258,7 @@ def test_an_error_without_edns_has_none(responder) -> None:
     """Also where what might be an OPT record is cut off."""
     plain = query("mail.example.test", use_edns=0).to_wire()
     for data in (plain[:2] + b"\x28" + plain[3:-1], plain[:-5], plain[:10] + b"\0\0" + plain[12:]):
-        assert dns.message.from_wire(responder.respond(data, b"\x7f\0\0\1")).edns == -1
+        assert dns.message.from_wire(exchange(responder, data)).edns == -1
 
 
 def test_nsid_names_the_server(responder) -> None:
@@ -236,7 +271,7 @@ def test_long_answers_are_truncated_for_udp_alone(responder) -> None:
     """512 bytes without EDNS, what the client takes up to 1,232 with it, everything over TCP (RFC 2181 section 9)."""
     for options, limit in (({}, 512), ({"use_edns": 0, "payload": 4096}, 1232), ({"use_edns": 0, "payload": 100}, 512)):
         asked = query("large.example.test", "TXT", **options)
-        raw = responder.respond(asked.to_wire(), b"\x7f\0\0\1")
+        raw = exchange(responder, asked.to_wire())
         answer = dns.message.from_wire(raw)
         assert len(raw) <= limit
         assert answer.flags & dns.flags.TC
@@ -268,105 +303,3 @@ def test_a_referral_whose_glue_does_not_fit_is_truncated_and_another_answer_is_n
     apex = ask(responder, query("fleet.test", "NS"))
     assert (apex.flags & dns.flags.TC, len(apex.answer[0]), apex.additional) == (0, 8, [])
     assert len(ask(responder, query("fleet.test", "NS"), tcp=True).additional) == 9
-
-
-# ------------------------------------------------------------------------------------------------- cookies and limits
-
-
-def cookie_of(answer: dns.message.Message) -> bytes:
-    (option,) = [option for option in answer.options if int(option.otype) == 10]
-    return option.to_wire()
-
-
-def test_cookies_are_given_and_known_again(table, view) -> None:
-    """RFC 7873: client cookie first, ours behind it; one of ours is good for an hour, at its own address alone."""
-    now = 1_800_000_000.0
-    responder = Responder(view, table, secret=SECRET, clock=lambda: now)
-    first = cookie_of(ask(responder, query("mail.example.test", options=[dns.edns.GenericOption(10, b"c" * 8)])))
-    assert (len(first), first[:8]) == (24, b"c" * 8)
-
-    def again(source: str = "192.0.2.1", cookie: bytes = first) -> bytes:
-        asked = query("mail.example.test", options=[dns.edns.GenericOption(10, cookie)])
-        return cookie_of(ask(responder, asked, source=source))
-
-    assert again() == first
-    assert again("192.0.2.2")[8:] != first[8:], "it is another client's"
-    now += 1_900
-    renewed = again()
-    assert renewed != first, "it is renewed before it is too old"
-    assert again(cookie=renewed) == renewed
-
-
-def only_options(*options: dns.edns.Option) -> dns.message.Message:
-    """A message that asks for nothing: its question section is empty."""
-    asked = dns.message.Message()
-    asked.use_edns(0, options=options)
-    return asked
-
-
-@pytest.mark.parametrize("tcp", [False, True], ids=["UDP", "TCP"])
-def test_who_wants_no_more_than_a_cookie_gets_one(responder, tcp) -> None:
-    """RFC 7873 section 5.4: an empty question with a cookie option gets a server cookie and nothing else; one of ours
-    is confirmed, and any other is BADCOOKIE and comes with a good one. Without the option it is a format error.
-    """
-
-    def told(cookie: bytes) -> dns.message.Message:
-        asked = only_options(dns.edns.GenericOption(10, cookie), dns.edns.ECSOption("139.130.4.0", 24))
-        answer = ask(responder, asked, tcp=tcp)
-        assert not any(answer.sections)
-        assert answer.flags & ~0xF == dns.flags.QR
-        return answer
-
-    first = told(b"c" * 8)
-    cookie = cookie_of(first)
-    assert (first.rcode(), len(cookie), cookie[:8]) == (dns.rcode.NOERROR, 24, b"c" * 8)
-    again = told(cookie)
-    assert (again.rcode(), cookie_of(again)) == (dns.rcode.NOERROR, cookie)
-    other = told(b"c" * 24)
-    assert (other.rcode(), cookie_of(other)) == (dns.rcode.BADCOOKIE, cookie)
-    assert told(b"c" * 16).rcode() == dns.rcode.BADCOOKIE
-    for options in ((), (dns.edns.GenericOption(3, b""),)):
-        assert ask(responder, only_options(*options), tcp=tcp).rcode() == dns.rcode.FORMERR
-    assert {each: responder.counts[each] for each in (0, 1, 23)} == {0: 2, 1: 2, 23: 2}
-
-
-def test_cookies_are_made_with_another_key_each_week() -> None:
-    """RFC 7873 section 7.1; one that was made at the end of a week is good into the next."""
-    week = 7 * 86_400
-    end, client = 2000 * week, b"192."
-    made = server_cookie(b"c" * 8, client, secret=SECRET, now=end - 1)
-    assert is_ours(made, client, secret=SECRET, now=end + 100)
-    assert not is_ours(made, client, secret=b"another", now=end + 100)
-    assert len({SECRET, *(week_key(SECRET, number) for number in range(50))}) == 51
-
-
-@pytest.mark.parametrize("length", [0, 1, 7, 9, 15, 41])
-def test_cookies_of_no_allowed_length_are_a_format_error(responder, length) -> None:
-    """RFC 7873 section 5.2.2: 8 bytes, or 16 to 40."""
-    asked = query("mail.example.test", options=[dns.edns.GenericOption(10, b"c" * length)])
-    assert responder.respond(asked.to_wire(), b"\x7f\0\0\1")[3] & 15 == dns.rcode.FORMERR
-
-
-def test_floods_are_limited_and_whoever_is_there_gets_through(table, view) -> None:
-    """Past its budget a prefix gets every second answer truncated and no other; TCP, cookies of ours, other prefixes
-    and time that has passed are answered.
-    """
-    now = 1000.0
-    limiter = RateLimiter(Rates(per_second=10, burst=2, slip=2))
-    responder = Responder(view, table, secret=SECRET, limiter=limiter, steady=lambda: now, clock=lambda: 1.8e9)
-    asked = query("mail.example.test").to_wire()
-    flood = [responder.respond(asked, bytes([198, 51, 100, number])) for number in range(40)]
-    assert all(raw is not None and not raw[2] & 2 for raw in flood[:20])
-    rest = [None if raw is None else bool(raw[2] & 2) for raw in flood[20:]]
-    assert rest == [None, True] * 10
-    slipped = dns.message.from_wire(flood[21])
-    assert (slipped.question[0].name.to_text(), slipped.answer) == ("mail.example.test.", [])
-    client = bytes([198, 51, 100, 7])
-    assert responder.respond(asked, client, tcp=True) is not None
-    with_cookie = query("mail.example.test", options=[dns.edns.GenericOption(10, b"c" * 8)])
-    cookie = cookie_of(dns.message.from_wire(responder.respond(with_cookie.to_wire(), client, tcp=True)))
-    known = query("mail.example.test", options=[dns.edns.GenericOption(10, cookie)]).to_wire()
-    assert all(not responder.respond(known, client)[2] & 2 for _ in range(5))
-    assert not responder.respond(asked, bytes([198, 51, 101, 1]))[2] & 2
-    now += 1
-    assert not responder.respond(asked, client)[2] & 2

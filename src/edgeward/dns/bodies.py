@@ -33,7 +33,7 @@ _PROOF_TTL: Final = 1
 _MOST_KEPT: Final = 100_000
 _MOST_ALIASES: Final = 8
 _MINIMAL: Final = RRset(3600, (b"\x07RFC8482\x00",))
-"""The answer to ANY (RFC 8482 section 4.2)."""
+"""The answer to ANY where there is a record and no alias (RFC 8482 section 4.2)."""
 
 Section = tuple[int, bytes]
 _NONE: Final[Section] = (0, b"")
@@ -72,6 +72,7 @@ class Bodies:
         self._unsure = frozenset(map(name_to_wire, view.unsure))
         self._fixed: dict[tuple[bytes, int], Body | None] = {}
         self._steered: dict[tuple[bytes, int, int], Body] = {}
+        self._has_steered: dict[tuple[str, int], bool] = {}
 
     def match(self, network: bytes) -> Match:
         """Return what steering knows of a network (its first address, 4 or 16 bytes); (0, 0) without a table."""
@@ -148,6 +149,8 @@ class Bodies:
         proofs = self._proofs.get(name)
         if proofs is None:
             return None
+        if kind == ANY:
+            return Body(NOERROR, authoritative=True, answer=_section(owner, HINFO, _MINIMAL))
         if kind != TXT:
             # The name is there, whatever the zone says of it (RFC 8020).
             zone = self.catalogue.zone_of(name)
@@ -157,17 +160,31 @@ class Bodies:
 
     def _at(self, zone: ZoneIndex, node: Node, kind: int, owner: bytes, order: int | None) -> Body | None:
         if kind == ANY:
-            return Body(NOERROR, authoritative=True, answer=_section(owner, HINFO, _MINIMAL))
+            if node.site is not None or node.rrsets.keys() - {CNAME}:
+                return Body(NOERROR, authoritative=True, answer=_section(owner, HINFO, _MINIMAL))
+            kind = CNAME  # what is there instead of any other record, if anything is
         if node.site is not None and kind in {A, AAAA}:
-            if order is None:
+            family: Literal[4, 6] = 4 if kind == A else 6
+            if order is None and self._is_steered(node.site, family):
                 return None
-            rrset = self._addresses(node.site, 4 if kind == A else 6, order)
+            rrset = None if order is None else self._addresses(node.site, family, order)
         else:
             rrset = node.rrsets.get(kind)
         if rrset is None:
             return Body(NOERROR, authoritative=True, authority=_denial(zone))
         additional = _glue(zone, rrset) if kind == NS else _NONE
         return Body(NOERROR, authoritative=True, answer=_section(owner, kind, rrset), additional=additional)
+
+    def _is_steered(self, site: str, family: Literal[4, 6]) -> bool:
+        """Whether addresses depend on the order of edges. All orders have the same edges, so where none of those can be
+        named nobody has an address, and that is everybody's answer (RFC 7871 section 7.4 wants it so as well).
+        """
+        if self._table is None:
+            return True
+        found = self._has_steered.get((site, family))
+        if found is None:
+            found = self._has_steered[site, family] = self._addresses(site, family, 0) is not None
+        return found
 
     def _addresses(self, site: str, family: Literal[4, 6], order: int) -> RRset | None:
         assert self._table is not None

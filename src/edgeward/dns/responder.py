@@ -37,6 +37,7 @@ from edgeward.dns.wire import (
     parse_query,
     record,
     subnet_option,
+    truncated,
 )
 from edgeward.dns.zone import Catalogue
 
@@ -111,7 +112,7 @@ class Responder:
         verdict = self._limiter.judge(source, rcode, self._steady())
         if verdict is Verdict.SEND:
             return answer
-        return _truncated(answer) if verdict is Verdict.SLIP else None
+        return truncated(answer) if verdict is Verdict.SLIP else None
 
     def compose(self, data: bytes, source: bytes, *, tcp: bool = False) -> tuple[bytes, int, bool] | None:
         """Return an answer that is put together anew, its code, and whether the question had a cookie of ours: then its
@@ -199,14 +200,3 @@ def _assemble(query: Query, body: Body, options: bytes, *, limit: int) -> bytes:
     if size + len(glue) > limit:
         more, glue = _EMPTY
     return message(query.id, flags, query.question, (body.answer, body.authority, (more + count, glue + own)))
-
-
-def _truncated(answer: bytes) -> bytes:
-    """Return the header and question of an answer, truncated: for whoever is limited (no OPT record fits a slip)."""
-    flags = int.from_bytes(answer[2:4], "big") | TC
-    at = 12
-    if answer[5]:
-        while answer[at]:
-            at += 1 + answer[at]
-        at += 5
-    return answer[:2] + flags.to_bytes(2, "big") + answer[4:6] + b"\0" * 6 + answer[12:at]

@@ -307,6 +307,17 @@ def message(
     return header + question + one + two + three
 
 
+def truncated(answer: bytes) -> bytes:
+    """Return an answer of ours without its records, truncated. Its OPT record stays (RFC 6891 section 7), and with it
+    the upper bits of the code and the cookie, with which the client is known next time.
+    """
+    ident, flags, questions, *counts = _HEADER.unpack_from(answer)
+    end = _question_end(answer) if questions else _HEADER.size
+    records = _records(answer, end, sum(counts), b"")
+    opt = [answer[start - 1 - _FIXED.size : stop] for _, kind, _, _, start, stop in records if kind == OPT]
+    return message(ident, flags | TC, answer[_HEADER.size : end], ((0, b""), (0, b""), (len(opt), b"".join(opt))))
+
+
 def name_to_wire(text: str) -> bytes:
     """Return a name (lower-case text, no final dot, "" for the root) in wire form. Raises ValueError."""
     made = bytearray()
