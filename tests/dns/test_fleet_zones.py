@@ -7,7 +7,7 @@ import dns.rcode
 import pytest
 
 from dns_world import CLIENTS, FRANKFURT, SECRET, ask, query, texts, zones
-from edgeward.core.dns_settings import DnsSettings, Record
+from edgeward.core.dns_settings import DnsSettings, PreferredEdges, Record
 from edgeward.core.fleet import EdgeRecord
 from edgeward.dns.fleet_zones import fleet_zones, servers_of
 from edgeward.dns.records import read_zone_file, rendered
@@ -136,7 +136,7 @@ def test_zone_files_are_read(tmp_path: Path) -> None:
         "$TTL 600\n@ IN SOA ns1 admin 1 2 3 4 5\n@ IN NS ns1.old.test.\n@ IN MX 10 mail\nmail 60 IN A 192.0.2.25\n"
         'child IN NS ns.child\n@ IN TXT "one" ( "two"\n "three" ) ; a comment\n'
     )
-    assert read_zone_file(file, "example.test") == (
+    assert read_zone_file(file, "example.test").records == (
         Record("child.example.test", "NS", "ns.child.example.test.", 600),
         Record("example.test", "MX", "10 mail.example.test.", 600),
         Record("example.test", "TXT", '"one" "two" "three"', 600),
@@ -162,7 +162,7 @@ def test_names_may_have_what_dns_allows(tmp_path: Path, table) -> None:
         f'[dns]\nzone = "fleet.test"\nzones = ["{zone}"]\nzone_files = ["{zone}.zone"]\n'
         f'[[dns.records]]\nname = "130.128/25.{zone}"\ntype = "PTR"\nvalue = "www.example.test."\n'
     )
-    settings = read_dns_settings(content, file=tmp_path / "dns.toml")
+    settings, _ = read_dns_settings(content, file=tmp_path / "dns.toml")
     made = fleet_zones(DnsSettings.from_bytes(settings.to_bytes()), EDGES, SITES, render=rendered)
     assert made.problems == ()
     responder = Responder(View.from_bytes(View(made.zones).to_bytes()), table, secret=SECRET)
@@ -176,6 +176,120 @@ def test_names_may_have_what_dns_allows(tmp_path: Path, table) -> None:
         assert texts(ask(responder, query(f"{name}.{zone}", kind))) == expected, name
     referral = ask(responder, query(f"7.0/25.{zone}", "PTR"))
     assert (str(referral.authority[0].name), texts(referral)) == (f"0/25.{zone}.", [])
+
+
+def applied(tmp_path: Path, more: str = "", **files: str) -> tuple[DnsSettings, tuple[str, ...]]:
+    """The settings of a `dns.toml` with the zones fleet.test and example.test, and of zone files of the latter."""
+    names = []
+    for name, content in files.items():
+        names.append(f"example.test.{name}.zone")
+        (tmp_path / names[-1]).write_text(content)
+    head = '[dns]\nzone = "fleet.test"\nzones = ["example.test"]\n' + (f"zone_files = {names}\n" if names else "")
+    return read_dns_settings(head + more, file=tmp_path / "dns.toml")
+
+
+def row(name: str, kind: str, value: str, ttl: int = 300) -> str:
+    return f"[[dns.records]]\nname = '{name}'\ntype = '{kind}'\nvalue = '{value}'\nttl = {ttl}\n"
+
+
+def test_values_of_records_are_those_of_zone_files(tmp_path: Path, table) -> None:
+    """Names without a final dot are of the record's zone, `@` is the zone."""
+    settings, _ = applied(
+        tmp_path,
+        row("example.test", "MX", "10 mail")
+        + row("a.example.test", "CNAME", "@")
+        + row("_s._tcp.fleet.test", "SRV", "1 2 53 ns-fra")
+        + row("b.example.test", "CNAME", "far.elsewhere.test."),
+    )
+    responder = respond(settings, table)
+    for name, kind, expected in (
+        ("example.test", "MX", "10 mail.example.test."),
+        ("a.example.test", "CNAME", "example.test."),
+        ("_s._tcp.fleet.test", "SRV", "1 2 53 ns-fra.fleet.test."),
+        ("b.example.test", "CNAME", "far.elsewhere.test."),
+    ):
+        assert texts(ask(responder, query(name, kind))) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "said"),
+    [
+        ("DNAME", "elsewhere.test.", "DNAME (RFC 6672) is not answered here"),
+        ("NS", "192.0.2.1", "its data is a name, and 192.0.2.1 is an address"),
+        ("MX", "10 192.0.2.1", "192.0.2.1 is an address"),
+        ("CNAME", "192.0.2.1.", "192.0.2.1 is an address"),
+        ("PTR", "2001:db8::1", "2001:db8::1 is an address"),
+        ("SRV", "0 0 80 192.0.2.1", "192.0.2.1 is an address"),
+    ],
+)
+def test_records_that_are_not_answered_as_they_look_are_refused(tmp_path: Path, kind, value, said) -> None:
+    """In `dns.toml` and in a zone file alike, all in one report."""
+    with pytest.raises(InputError) as caught:
+        applied(tmp_path, row("x.example.test", kind, value), z=f"$TTL 60\ny {kind} {value}\n")
+    found = {Path(problem.file).name: problem.message for problem in caught.value.problems}
+    assert found.keys() == {"dns.toml", "example.test.z.zone"}
+    assert found["dns.toml"].startswith(f"records: x.example.test {kind} {value}: ")
+    assert found["example.test.z.zone"].startswith(f"y.example.test {kind}: ")
+    assert all(said in message for message in found.values())
+
+
+def test_a_wildcard_cannot_be_delegated(tmp_path: Path) -> None:
+    """It would be answered as a name that is there and has no data (RFC 4592 section 4.2)."""
+    with pytest.raises(InputError) as caught:
+        applied(tmp_path, row("*.example.test", "NS", "ns.elsewhere.test."), z="$TTL 60\n*.w NS ns.elsewhere.test.\n")
+    assert [problem.message.count("a wildcard cannot be delegated") for problem in caught.value.problems] == [1, 1]
+
+
+def test_what_signs_a_zone_is_left_out_with_a_word(tmp_path: Path) -> None:
+    """A file as a provider exports it is taken over without; as a record of its own it is refused."""
+    signed = "$TTL 60\n@ DNSKEY 256 3 13 AAAA\nmail NSEC www A\nmail A 192.0.2.25\n"
+    settings, left_out = applied(tmp_path, z=signed)
+    assert settings.records == (Record("mail.example.test", "A", "192.0.2.25", 60),)
+    assert left_out == (
+        f"{tmp_path / 'example.test.z.zone'}: DNSKEY, NSEC records are left out: these zones are not signed",
+    )
+    with pytest.raises(InputError) as caught:
+        applied(tmp_path, row("mail.example.test", "NSEC", "www.example.test. A"))
+    assert "these zones are not signed" in caught.value.problems[0].message
+
+
+def test_what_is_outside_of_its_zone_is_told(tmp_path: Path) -> None:
+    """A final dot too many takes a line out of the zone of its file."""
+    with pytest.raises(InputError) as caught:
+        applied(tmp_path, z="$TTL 60\nfoo A 192.0.2.1\nbar.other.test. A 192.0.2.2\nexample.test.uk. A 192.0.2.2\n")
+    assert [problem.message.partition(" is not in the zone example.test")[0] for problem in caught.value.problems] == [
+        "bar.other.test A",
+        "example.test.uk A",
+    ]
+
+
+def test_records_of_one_name_and_type_have_one_ttl(tmp_path: Path) -> None:
+    """RFC 2181 section 5.2; also where one is in a zone file and the other is not."""
+    with pytest.raises(InputError) as caught:
+        applied(tmp_path, row("a.example.test", "A", "192.0.2.1", 60), z="$TTL 300\na A 192.0.2.2\n")
+    (problem,) = caught.value.problems
+    assert problem.message == "the records a.example.test A have the TTLs 60, 300; give all the same"
+
+
+def test_a_name_server_has_no_addresses_but_its_edges(table) -> None:
+    """A record at its name would send resolvers to something that is no name server of the fleet."""
+    (problem,) = problems(Record("ns-fra.fleet.test", "A", "192.0.2.77"))
+    assert problem == ("the record ns-fra.fleet.test A is left out: a name server has the addresses of its edge")
+
+
+def test_edges_that_the_fleet_does_not_have_are_told_and_do_no_harm() -> None:
+    """They may come yet: a typing mistake among them is seen, and the settings stand."""
+    made = fleet_zones(
+        replace(SETTINGS, nameservers=("fra", "fraa"), networks=(PreferredEdges("192.0.2.0/24", ("sidney", "syd")),)),
+        EDGES,
+        SITES,
+        render=rendered,
+    )
+    assert made.problems == made.of_edges
+    assert made.of_edges == (
+        "nameservers: the fleet has no edge fraa",
+        "the network 192.0.2.0/24: the fleet has no edge sidney",
+    )
 
 
 @pytest.mark.parametrize("name", ["\\001" * 30, "a\\.b", "a\\032b", "a*"])

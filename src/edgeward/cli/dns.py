@@ -34,8 +34,10 @@ def apply(
         content = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DiskError(f"{file} cannot be read: {error}", path=str(file)) from error
-    settings = read_dns_settings(content, file=file)
+    settings, left_out = read_dns_settings(content, file=file)
     made = with_store(lambda store: apply_settings(store, settings), fleet=fleet)
+    for sentence in (*left_out, *made.of_edges):
+        views.warn(sentence)
     zones = {zone.origin: len(zone.rrsets.keys() | zone.steered.keys()) for zone in made.zones}
     if as_json:
         views.show_json({"zones": zones})

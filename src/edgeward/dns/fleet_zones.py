@@ -33,7 +33,8 @@ Render = Callable[[Record], tuple[int, bytes]]
 class FleetZones:
     """zones: what is to be served. problems: a sentence for each record, name and edge that could not be taken in.
 
-    of_edges: those of them that lie in an edge's record, so that no settings can mend them.
+    of_edges: those of them that are no reason to refuse the settings: they lie in an edge's record, or name an edge
+    that is not in the fleet, or not yet.
     """
 
     zones: tuple[Zone, ...]
@@ -81,6 +82,7 @@ def fleet_zones(
         for name, record in sorted(edges.items())
         if DNS_ROLE in record.roles and (odd := _odd(server_name(name, settings), record))
     )
+    of_edges += tuple(_unknown_edges(settings, edges))
     servers = servers_of(settings, edges)
     for zone in settings.all_zones:
         made.add(zone, SOA, DAY, _soa(settings, servers))
@@ -96,6 +98,15 @@ def fleet_zones(
                 made.steer(hostname, site)
     made.take_in(settings.records, render)
     return FleetZones(made.zones() if servers else (), (*of_edges, *made.problems), of_edges)
+
+
+def _unknown_edges(settings: DnsSettings, edges: Mapping[str, EdgeRecord]) -> Iterable[str]:
+    """Yield a sentence for each place of the settings that names an edge which the fleet does not have."""
+    places = [("nameservers", settings.nameservers)]
+    places += [(f"the network {each.network}", each.edges) for each in settings.networks]
+    for place, names in places:
+        if unknown := sorted(set(names) - edges.keys()):
+            yield f"{place}: the fleet has no edge {', '.join(unknown)}"
 
 
 def _soa(settings: DnsSettings, servers: tuple[str, ...]) -> bytes:
@@ -187,6 +198,8 @@ class _Zones:
         site = self._steered[zone].get(name)
         if kind == SOA or (kind == NS and name == zone):
             return "it is made by the fleet itself"
+        if name in self._servers and kind in {A, AAAA}:
+            return "a name server has the addresses of its edge"
         if site is not None and kind in {A, AAAA, CNAME, NS}:
             return f"site {site} is steered there"
         if (kind == CNAME and there) or (CNAME in there and kind != CNAME):

@@ -1,11 +1,28 @@
 """Records as people write them, in settings and in zone files (RFC 1035 section 5), read by dnspython."""
 
 import re
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from edgeward.core.dns_settings import Record
 from edgeward.core.hostnames import record_name
+from edgeward.core.orders import is_address
 from edgeward.errors import DiskError, InputError, Problem
+
+_SIGNED: Final = frozenset(("CDNSKEY", "CDS", "DNSKEY", "NSEC", "NSEC3", "NSEC3PARAM", "RRSIG"))
+"""Types of signed zones (RFC 4034, 5155, 7344). These zones are not signed."""
+
+_TARGETS: Final = frozenset(("CNAME", "MX", "NS", "PTR", "SRV"))
+"""Types whose data ends with a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneFile:
+    """What a zone file holds. left_out: a sentence about what was not taken over, for whoever brought it."""
+
+    records: tuple[Record, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def rendered(record: Record) -> tuple[int, bytes]:
@@ -23,36 +40,97 @@ def rendered(record: Record) -> tuple[int, bytes]:
         raise ValueError(str(error) or type(error).__name__) from error
 
 
-def read_zone_file(path: Path, zone: str) -> tuple[Record, ...]:
-    """Return the records of a zone file but for SOA and the NS of its apex, which the fleet makes itself.
+def absolute(record: Record, zone: str) -> Record:
+    """Return the record with the names in its data written out: those without a final dot are of its zone, as in zone
+    files. Raises ValueError with what is wrong with it.
+    """
+    import dns.exception
+    import dns.name
+    import dns.rdata
 
-    Raises InputError with file and line for what is no zone file, with file and every name that no record may have,
+    try:
+        origin = dns.name.from_text(zone)
+        data = dns.rdata.from_text("IN", record.type, record.value, origin=origin, relativize=False)
+    except (dns.exception.DNSException, ValueError) as error:
+        raise ValueError(str(error) or type(error).__name__) from error
+    found = replace(record, value=data.to_text())
+    if why := _refusal(found, zone) or (record.type in _SIGNED and "these zones are not signed"):
+        raise ValueError(why)
+    return found
+
+
+def _refusal(record: Record, zone: str) -> str:
+    """Return why a record would not be answered as whoever wrote it expects, "" if it would be."""
+    if record.type == "DNAME":
+        return "DNAME (RFC 6672) is not answered here; write a CNAME for each name below it"
+    if record.type == "NS" and record.name.startswith("*."):
+        return "a wildcard cannot be delegated (RFC 4592 section 4.2); write NS records for each name"
+    target = record.value.rpartition(" ")[2].removesuffix(".")
+    if record.type in _TARGETS and any(is_address(each) for each in (target, target.removesuffix(f".{zone}"))):
+        return f"its data is a name, and {target.removesuffix(f'.{zone}')} is an address; name a host that has it"
+    return ""
+
+
+def read_zone_file(path: Path, zone: str) -> ZoneFile:
+    """Return the records of a zone file but for SOA and the NS of its apex, which the fleet makes itself, and DNSSEC's.
+
+    Raises InputError with file and line for what is no zone file, with file and every record that cannot be served,
     DiskError.
     """
     import dns.exception
+    import dns.name
     import dns.rdatatype
     import dns.zone
+
+    class Whole(dns.zone.Zone):
+        """Takes records of every name, and SOA at the apex: dnspython passes over what is outside of the zone."""
+
+        def origin_information(self) -> tuple[dns.name.Name | None, bool, dns.name.Name | None]:
+            return dns.name.root, False, dns.name.from_text(zone)
 
     try:
         content = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DiskError(f"the zone file {path} cannot be read: {error}", path=str(path)) from error
     try:
-        found = dns.zone.from_text(content, origin=zone, relativize=False, check_origin=False, allow_include=False)
+        found = dns.zone.from_text(
+            f"$ORIGIN {zone}.\n{content}",
+            origin=".",
+            relativize=False,
+            zone_factory=Whole,
+            check_origin=False,
+            allow_include=False,
+        )
     except (dns.exception.DNSException, ValueError) as error:
         # dnspython counts the end of a line to the next one, or not: it is near there.
-        message = re.sub(r"^<string>:(\d+): ", r"near line \1: ", str(error)) or type(error).__name__
+        message = re.sub(r"^<string>:(\d+): ", _line, str(error)) or type(error).__name__
         raise InputError(f"{path} is no zone file of {zone}: {message}", [Problem(str(path), 0, message)]) from error
-    made, wrong = [], []
+    made: list[Record] = []
+    wrong: list[Problem] = []
+    signs: set[str] = set()
     for name, rdataset in found.iterate_rdatasets():
+        kind = dns.rdatatype.to_text(rdataset.rdtype)
         try:
             owner = record_name(name.to_text())
+            if owner != zone and not owner.endswith(f".{zone}"):
+                raise ValueError(f"{owner} {kind} is not in the zone {zone}; has its name a final dot too many?")
+            if kind in _SIGNED:
+                signs.add(kind)
+            elif kind != "SOA" and not (kind == "NS" and owner == zone):
+                records = [Record(owner, kind, rdata.to_text(), rdataset.ttl) for rdata in rdataset]
+                for each in records:
+                    if why := _refusal(each, zone):
+                        raise ValueError(f"{owner} {kind}: {why}")
+                made += records
         except ValueError as error:
             wrong.append(Problem(str(path), 0, str(error)))
-            continue
-        kind = dns.rdatatype.to_text(rdataset.rdtype)
-        if kind != "SOA" and not (kind == "NS" and owner == zone):
-            made += [Record(owner, kind, rdata.to_text(), rdataset.ttl) for rdata in rdataset]
     if wrong:
-        raise InputError(f"{path} has names that cannot be served", sorted(set(wrong)))
-    return tuple(sorted(made, key=lambda each: (each.name, each.type, each.value)))
+        raise InputError(f"{path} has records that cannot be served", sorted(set(wrong)))
+    left_out = f"{path}: {', '.join(sorted(signs))} records are left out: these zones are not signed"
+    return ZoneFile(
+        tuple(sorted(made, key=lambda each: (each.name, each.type, each.value))), (left_out,) if signs else ()
+    )
+
+
+def _line(found: re.Match[str]) -> str:
+    return f"near line {max(1, int(found[1]) - 1)}: "
