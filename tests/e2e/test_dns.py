@@ -103,6 +103,12 @@ async def test_zones_are_applied_shown_explained_and_checked(edgeward, tmp_path,
         file.write_text(SETTINGS)
         await refuses_what_cannot_be_served(operator, file, records)
         records.write_text("$TTL 60\nmail IN A 192.0.2.25\n")
+        records.write_text("$TTL 60\nmail IN A 192.0.2.25\n@ IN DNSKEY 256 3 13 AAAA\n")
+        file.write_text(SETTINGS + '[[dns.networks]]\nnetwork = "192.0.2.0/24"\nedges = ["sidney"]\n')
+        odd = await run("dns", "apply", file)
+        assert "warning: the network 192.0.2.0/24: the fleet has no edge sidney" in odd.err
+        assert "DNSKEY records are left out" in odd.err
+        file.write_text(SETTINGS)
         assert "example.test: 3 names" in (await run("dns", "apply", file)).out
         assert (await found("apply", file))["zones"]["example.test"] == 3
         await eventually(
