@@ -7,9 +7,11 @@ import dns.message
 import dns.rdata
 import dns.rdatatype
 
+from dns_sockets import SOCKETS
 from edgeward.core.geography import Place
 from edgeward.core.orders import SteeredEdge
 from edgeward.dns.responder import Responder
+from edgeward.dns.wire import SMALLEST
 from edgeward.dns.zone import RRset, Zone
 
 SECRET = bytes(range(16))
@@ -22,9 +24,15 @@ PLACES = (
     (ipaddress.ip_network(AUSTRALIAN), Place(-33.0, 148.0), "Australia"),
     (ipaddress.ip_network(AMERICAN), Place(39.0, -80.0), "United States"),
     (ipaddress.ip_network("2001:db8:a::/48"), Place(-33.0, 148.0), "Australia"),
+    (ipaddress.ip_network("127.1.0.0/16"), Place(51.0, 10.0), "Germany"),
+    (ipaddress.ip_network("127.2.0.0/16"), Place(-33.0, 148.0), "Australia"),
+    (ipaddress.ip_network("127.3.0.0/16"), Place(39.0, -80.0), "United States"),
 )
-"""Three networks of IPv4 and one of IPv6, with where they are."""
-CLIENTS = {"fra": "194.25.0.7", "syd": "139.130.4.5", "iad": "8.8.8.8"}
+"""Networks with where they are: three of IPv4 and one of IPv6, and as many of this machine, to ask from."""
+CLIENTS = {"fra": "127.1.0.7", "syd": "127.2.0.5", "iad": "127.3.0.8"}
+"""Addresses that are near an edge, and of this machine."""
+NOWHERE = "127.0.0.1"
+"""The address of a client of which nothing is known."""
 
 RECORDS = """
 fleet.test 86400 SOA ns-fra.fleet.test. hostmaster.fleet.test. 7 3600 600 86400 60
@@ -94,13 +102,35 @@ def edges() -> tuple[SteeredEdge, ...]:
     )
 
 
+def exchange(responder: Responder, data: bytes, *, source: str = NOWHERE, tcp: bool | None = None) -> bytes:
+    """Return the answer to a message that is sent over real sockets: by UDP, or by TCP.
+
+    tcp: None for both, which must then answer alike as far as UDP has room; returned is what came over UDP.
+    """
+    streamed = None if tcp is False else SOCKETS.over_tcp(responder, data, source=source)
+    if tcp:
+        assert streamed is not None
+        return streamed
+    (answer,) = SOCKETS.over_udp(responder, data, source=source)
+    if tcp is None:
+        assert streamed is not None
+        assert streamed == answer or len(streamed) > SMALLEST
+    return answer
+
+
+def is_unanswered(responder: Responder, data: bytes) -> bool:
+    """Whether nothing comes back: over UDP only the answer to what is sent behind it; a TCP connection is closed."""
+    behind = query("example.test", "SOA")
+    (first,) = SOCKETS.over_udp(responder, data, behind.to_wire(), source=NOWHERE)
+    is_next = first[:2] == behind.id.to_bytes(2, "big") != data[:2]
+    return is_next and SOCKETS.over_tcp(responder, data, source=NOWHERE) is None
+
+
 def ask(
-    responder: Responder, query: dns.message.Message, *, source: str = "192.0.2.1", tcp: bool = False
+    responder: Responder, query: dns.message.Message, *, source: str = NOWHERE, tcp: bool | None = None
 ) -> dns.message.Message:
-    """Return the answer to a question, which must have one that is well-formed and belongs to it."""
-    raw = responder.respond(query.to_wire(), ipaddress.ip_address(source).packed, tcp=tcp)
-    assert raw is not None
-    answer = dns.message.from_wire(raw)
+    """Return the answer to a question, which must have one that is well-formed and belongs to it (see `exchange`)."""
+    answer = dns.message.from_wire(exchange(responder, query.to_wire(), source=source, tcp=tcp))
     assert answer.id == query.id
     return answer
 

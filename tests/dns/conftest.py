@@ -2,10 +2,11 @@
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
+from dns_sockets import SOCKETS
 from dns_world import NOW, PLACES, SECRET, edges, zones
 from edgeward.core.steering import build
 from edgeward.core.steering_table import SteeringTable
@@ -13,9 +14,16 @@ from edgeward.dns.responder import Responder
 from edgeward.dns.view import View
 
 
+@pytest.fixture(scope="session", autouse=True)
+def sockets() -> Iterator[None]:
+    """Whatever these tests ask with `dns_world.ask` and `exchange` goes through real sockets."""
+    with SOCKETS.open():
+        yield
+
+
 @pytest.fixture(scope="session")
 def table() -> SteeringTable:
-    """Three networks with a place, and one of IPv6."""
+    """Of the networks that have a place."""
     return build(edges(), geography=PLACES, default=("fra",))
 
 

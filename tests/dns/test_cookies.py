@@ -6,10 +6,25 @@ import dns.message
 import dns.rcode
 import pytest
 
-from dns_world import AUSTRALIAN, SECRET, ask, query, subnet
+from dns_sockets import SOCKETS
+from dns_world import (
+    AUSTRALIAN,
+    NOWHERE,
+    SECRET,
+    ask,
+    exchange,
+    query,
+    subnet,
+)
 from edgeward.dns.cookies import is_ours, server_cookie, week_key
 from edgeward.dns.limits import RateLimiter, Rates
 from edgeward.dns.responder import Responder
+
+COOKIE = dns.edns.GenericOption(10, b"c" * 8)
+
+
+def is_truncated(raw: bytes) -> bool:
+    return bool(raw[2] & 2)
 
 
 def cookie_of(answer: dns.message.Message) -> bytes:
@@ -21,15 +36,15 @@ def test_cookies_are_given_and_known_again(table, view) -> None:
     """RFC 7873: client cookie first, ours behind it; one of ours is good for an hour, at its own address alone."""
     now = 1_800_000_000.0
     responder = Responder(view, table, secret=SECRET, clock=lambda: now)
-    first = cookie_of(ask(responder, query("mail.example.test", options=[dns.edns.GenericOption(10, b"c" * 8)])))
+    first = cookie_of(ask(responder, query("mail.example.test", options=[COOKIE])))
     assert (len(first), first[:8]) == (24, b"c" * 8)
 
-    def again(source: str = "192.0.2.1", cookie: bytes = first) -> bytes:
+    def again(source: str = NOWHERE, cookie: bytes = first) -> bytes:
         asked = query("mail.example.test", options=[dns.edns.GenericOption(10, cookie)])
         return cookie_of(ask(responder, asked, source=source))
 
     assert again() == first
-    assert again("192.0.2.2")[8:] != first[8:], "it is another client's"
+    assert again("127.0.0.2")[8:] != first[8:], "it is another client's"
     now += 1_900
     renewed = again()
     assert renewed != first, "it is renewed before it is too old"
@@ -83,7 +98,7 @@ def test_cookies_are_made_with_another_key_each_week() -> None:
 def test_cookies_of_no_allowed_length_are_a_format_error(responder, length) -> None:
     """RFC 7873 section 5.2.2: 8 bytes, or 16 to 40."""
     asked = query("mail.example.test", options=[dns.edns.GenericOption(10, b"c" * length)])
-    assert responder.respond(asked.to_wire(), b"\x7f\0\0\1")[3] & 15 == dns.rcode.FORMERR
+    assert exchange(responder, asked.to_wire())[3] & 15 == dns.rcode.FORMERR
 
 
 def test_floods_are_limited_and_whoever_is_there_gets_through(table, view) -> None:
@@ -94,21 +109,21 @@ def test_floods_are_limited_and_whoever_is_there_gets_through(table, view) -> No
     limiter = RateLimiter(Rates(per_second=10, burst=2, slip=2))
     responder = Responder(view, table, secret=SECRET, limiter=limiter, steady=lambda: now, clock=lambda: 1.8e9)
     asked = query("mail.example.test").to_wire()
-    flood = [responder.respond(asked, bytes([198, 51, 100, number])) for number in range(40)]
-    assert all(raw is not None and not raw[2] & 2 for raw in flood[:20])
-    rest = [None if raw is None else bool(raw[2] & 2) for raw in flood[20:]]
-    assert rest == [None, True] * 10
-    slipped = dns.message.from_wire(flood[21])
+    flood = [exchange(responder, asked, source=f"127.9.9.{number}", tcp=False) for number in range(1, 21)]
+    assert not any(is_truncated(raw) for raw in flood)
+    client = "127.9.9.21"
+    more = [query("mail.example.test", id=number).to_wire() for number in range(20)]
+    rest = SOCKETS.over_udp(responder, *more, source=client, answers=10)
+    assert [(int.from_bytes(raw[:2], "big"), is_truncated(raw)) for raw in rest] == [(n, True) for n in range(1, 20, 2)]
+    slipped = dns.message.from_wire(rest[0])
     assert (slipped.question[0].name.to_text(), slipped.answer) == ("mail.example.test.", [])
-    client = bytes([198, 51, 100, 7])
-    assert responder.respond(asked, client, tcp=True) is not None
-    with_cookie = query("mail.example.test", options=[dns.edns.GenericOption(10, b"c" * 8)])
-    cookie = cookie_of(dns.message.from_wire(responder.respond(with_cookie.to_wire(), client, tcp=True)))
+    assert not is_truncated(exchange(responder, asked, source=client, tcp=True))
+    cookie = cookie_of(ask(responder, query("mail.example.test", options=[COOKIE]), source=client, tcp=True))
     known = query("mail.example.test", options=[dns.edns.GenericOption(10, cookie)]).to_wire()
-    assert all(not responder.respond(known, client)[2] & 2 for _ in range(5))
-    assert not responder.respond(asked, bytes([198, 51, 101, 1]))[2] & 2
+    assert not any(is_truncated(exchange(responder, known, source=client)) for _ in range(5))
+    assert not is_truncated(exchange(responder, asked, source="127.9.10.1"))
     now += 1
-    assert not responder.respond(asked, client)[2] & 2
+    assert not is_truncated(exchange(responder, asked, source=client))
 
 
 @pytest.mark.parametrize(
@@ -116,8 +131,8 @@ def test_floods_are_limited_and_whoever_is_there_gets_through(table, view) -> No
     [
         pytest.param({}, 0, id="no EDNS"),
         pytest.param({"use_edns": 0}, 0, id="no options"),
-        pytest.param({"options": [dns.edns.GenericOption(10, b"c" * 8)]}, 0, id="cookie"),
-        pytest.param({"options": [dns.edns.GenericOption(10, b"c" * 8), subnet(AUSTRALIAN)]}, 0, id="and subnet"),
+        pytest.param({"options": [COOKIE]}, 0, id="cookie"),
+        pytest.param({"options": [COOKIE, subnet(AUSTRALIAN)]}, 0, id="and subnet"),
         pytest.param({"use_edns": 1, "want_dnssec": True}, 16, id="another version"),
     ],
 )
@@ -129,8 +144,7 @@ def test_who_is_limited_has_the_options_all_the_same(table, view, name, edns, co
     limiter = RateLimiter(Rates(per_second=1, burst=1))
     responder = Responder(view, table, secret=SECRET, limiter=limiter, steady=lambda: 0.0, clock=lambda: 1.8e9)
     data = query(name, "NS" if name == "fleet.test" else "A", **edns).to_wire()
-    whole, dropped, raw = (responder.respond(data, b"\xc0\0\2\1") for _ in range(3))
-    assert dropped is None
+    whole, raw = SOCKETS.over_udp(responder, data, data, data, source=NOWHERE, answers=2)
     sent, slipped = dns.message.from_wire(whole), dns.message.from_wire(raw)
     assert slipped.rcode() == sent.rcode() == code
     assert slipped.flags == sent.flags | dns.flags.TC
@@ -146,8 +160,8 @@ def test_a_cookie_that_is_not_good_is_said_to_be_so_in_a_slip_as_well(table, vie
     limiter = RateLimiter(Rates(per_second=1, burst=1))
     responder = Responder(view, table, secret=SECRET, limiter=limiter, steady=lambda: 0.0, clock=lambda: 1.8e9)
     data = only_options(dns.edns.GenericOption(10, b"c" * 24)).to_wire()
-    _, _, raw = (responder.respond(data, b"\xc0\0\2\1") for _ in range(3))
+    _, raw = SOCKETS.over_udp(responder, data, data, data, source=NOWHERE, answers=2)
     slipped = dns.message.from_wire(raw)
     assert (slipped.rcode(), slipped.question, bool(slipped.flags & dns.flags.TC)) == (dns.rcode.BADCOOKIE, [], True)
     known = only_options(dns.edns.GenericOption(10, cookie_of(slipped))).to_wire()
-    assert dns.message.from_wire(responder.respond(known, b"\xc0\0\2\1")).rcode() == dns.rcode.NOERROR
+    assert dns.message.from_wire(exchange(responder, known, tcp=False)).rcode() == dns.rcode.NOERROR
