@@ -25,8 +25,9 @@ _MAPPED: Final = b"\0" * 10 + b"\xff\xff"
 
 @dataclass(frozen=True, slots=True)
 class TcpLimits:
-    """connections: at once. from_one: of one client (IPv4 address, IPv6 /56). idle: seconds without a whole question
-    until one is closed. pending: seconds that a client may take to read an answer.
+    """connections: at once; one more ends the one that has been longest without a whole question. from_one: of one
+    client (IPv4 address, IPv6 /56); one more is refused. idle: seconds without a whole question until one is closed.
+    pending: seconds that a client may take to read an answer.
     """
 
     connections: int = 256
@@ -88,7 +89,9 @@ class NameServer:
         self.responder = responder
         self._limits = limits or TcpLimits()
         self._open: Counter[bytes] = Counter()
-        self._streams: set[asyncio.Task[None]] = set()
+        # Each with its client, the one that has been longest without a whole question first.
+        self._streams: dict[asyncio.StreamWriter, bytes] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def serving(self, udp: Sequence[socket.socket], tcp: Sequence[socket.socket]) -> AsyncIterator[None]:
@@ -104,9 +107,9 @@ class NameServer:
             try:
                 yield
             finally:
-                for stream in self._streams:
-                    stream.cancel()
-                await asyncio.gather(*self._streams, return_exceptions=True)
+                for stream in list(self._streams):
+                    self._end(stream)
+                await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _datagrams(self, sock: socket.socket) -> None:
         receive, respond, send = sock.recvfrom, self.responder.respond, sock.sendto
@@ -129,18 +132,26 @@ class NameServer:
         source = packed(writer.get_extra_info("peername")[0])
         client = client_of(source)
         limits = self._limits
-        if self._open.total() >= limits.connections or self._open[client] >= limits.from_one:
+        if self._open[client] >= limits.from_one:
             writer.transport.abort()
             return
-        self._open[client] += 1
+        if len(self._streams) >= limits.connections:
+            # A few clients that keep theirs busy enough would shut out all others (RFC 7766 section 6.2.3 lets idle
+            # ones be closed early).
+            self._end(next(iter(self._streams)))
         task = asyncio.current_task()
         assert task is not None
-        self._streams.add(task)
+        self._tasks.add(task)
+        self._open[client] += 1
+        self._streams[writer] = client
         try:
             while True:
                 async with asyncio.timeout(limits.idle):
                     size = int.from_bytes(await reader.readexactly(2), "big")
                     data = await reader.readexactly(size)
+                if writer not in self._streams:
+                    break  # it was ended while this question came in
+                self._streams[writer] = self._streams.pop(writer)
                 answer = self.responder.respond(data, source, tcp=True)
                 if answer is None:
                     break  # what is no question at all has no answer; nor has what follows it
@@ -150,11 +161,22 @@ class NameServer:
         except (TimeoutError, OSError, asyncio.IncompleteReadError):
             pass
         finally:
-            self._streams.discard(task)
+            self._tasks.discard(task)
+            self._forget(writer)
+            writer.close()
+
+    def _end(self, writer: asyncio.StreamWriter) -> None:
+        """End a connection; its task ends with it. To cancel that instead would be logged as an error (Python 3.11)."""
+        self._forget(writer)
+        writer.transport.abort()
+
+    def _forget(self, writer: asyncio.StreamWriter) -> None:
+        """Count a connection no more, if it still is."""
+        client = self._streams.pop(writer, None)
+        if client is not None:
             self._open[client] -= 1
             if not self._open[client]:
                 del self._open[client]
-            writer.close()
 
 
 @lru_cache(maxsize=16_384)
