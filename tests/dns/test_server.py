@@ -1,10 +1,8 @@
 """The name server on real sockets, asked by the tools that people use."""
 
 import asyncio
-import contextlib
 import re
 import socket
-import struct
 from collections.abc import AsyncIterator
 
 import dns.asyncquery
@@ -17,7 +15,7 @@ import pytest
 from dns_world import FRANKFURT, SECRET, SYDNEY
 from edgeward.dns.limits import RateLimiter, Rates, client_of
 from edgeward.dns.responder import Responder
-from edgeward.dns.server import NameServer, TcpLimits, bind, packed
+from edgeward.dns.server import NameServer, bind, packed
 from edgeward.errors import ServeError
 
 PORT = 5300
@@ -36,9 +34,9 @@ class Running:
 
 @pytest.fixture
 async def running(responder: Responder, loopback_address: str) -> AsyncIterator[Running]:
-    """A server with short limits for TCP."""
+    """A server of its own."""
     udp, tcp = bind([loopback_address], PORT)
-    server = NameServer(responder, limits=TcpLimits(connections=8, from_one=4, idle=0.5))
+    server = NameServer(responder)
     async with server.serving(udp[0], tcp):
         yield Running(loopback_address, server)
     for each in (*udp[0], *tcp):
@@ -228,108 +226,6 @@ async def test_a_truncated_answer_is_asked_again_over_tcp(running: Running, run_
     out = await run_tool(*running.dig("large.example.test", "TXT"))
     assert "Truncated, retrying in TCP mode" in out
     assert out.count("x" * 250) == 8
-
-
-async def test_questions_may_be_pipelined(running: Running) -> None:
-    """RFC 7766 section 6.2.1.1: several on one connection before the first answer is read; each has its answer."""
-    reader, writer = await asyncio.open_connection(running.address, PORT)
-    asked = [dns.message.make_query("mail.example.test", "A") for _ in range(50)]
-    for message in asked:
-        raw = message.to_wire()
-        writer.write(struct.pack("!H", len(raw)) + raw)
-    async with asyncio.timeout(5):
-        answers = []
-        for _ in asked:
-            size = int.from_bytes(await reader.readexactly(2), "big")
-            answers.append(dns.message.from_wire(await reader.readexactly(size)))
-    assert {answer.id for answer in answers} == {message.id for message in asked}
-    assert all(answer.rcode() == dns.rcode.NOERROR for answer in answers)
-    writer.close()
-    await writer.wait_closed()
-
-
-async def test_idle_connections_are_closed_and_too_many_refused(running: Running) -> None:
-    """Half a question keeps nothing open; the fifth connection of one address is ended at once, the others live on."""
-    connections = [await asyncio.open_connection(running.address, PORT) for _ in range(4)]
-    fifth, fifth_writer = await asyncio.open_connection(running.address, PORT)
-    async with asyncio.timeout(5):
-        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-            await fifth.readexactly(1)
-        connections[0][1].write(b"\0\x20half")
-        for reader, _ in connections:
-            assert await reader.read() == b"", "closed for being idle"
-    answer = await dns.asyncquery.tcp(
-        dns.message.make_query("mail.example.test", "A"), running.address, port=PORT, timeout=5
-    )
-    assert answer.rcode() == dns.rcode.NOERROR
-    for writer in (fifth_writer, *(writer for _, writer in connections)):
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
-
-
-class Connection:
-    """A client's connection over TCP, from an address of its own."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    @classmethod
-    async def open(cls, to: str, source: str) -> "Connection":
-        return cls(*await asyncio.open_connection(to, PORT, local_addr=(source, 0)))
-
-    async def is_answered(self) -> bool:
-        """Ask; False: the connection has ended."""
-        raw = dns.message.make_query("mail.example.test", "A").to_wire()
-        try:
-            async with asyncio.timeout(5):
-                self.writer.write(struct.pack("!H", len(raw)) + raw)
-                size = int.from_bytes(await self.reader.readexactly(2), "big")
-                answer = dns.message.from_wire(await self.reader.readexactly(size))
-        except (ConnectionError, asyncio.IncompleteReadError):
-            return False
-        return answer.rcode() == dns.rcode.NOERROR
-
-    async def ends(self) -> bool:
-        """Whether the server closes it while nothing is asked."""
-        async with asyncio.timeout(5):
-            return await self.reader.read() == b""
-
-
-async def test_few_clients_that_hold_all_connections_shut_nobody_out(
-    responder: Responder, loopback_address: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """RFC 7766 section 6.2.3: two clients, each with as many connections as it may have, take all, and ask often enough
-    for none to time out. A third one is answered: the connection that has been longest without a whole question ends
-    for it, and each of the others goes on. That is no fault, and not logged as one: it may be often.
-    """
-    udp, tcp = bind([loopback_address], PORT)
-    limits = TcpLimits(connections=8, from_one=4, idle=60)
-    async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(NameServer(responder, limits=limits).serving(udp[0], tcp))
-
-        async def connect(source: str) -> Connection:
-            made = await Connection.open(loopback_address, source)
-            stack.callback(made.writer.close)
-            return made
-
-        held = [await connect(source) for source in ("127.1.0.1", "127.1.0.2") for _ in range(4)]
-        for each in (*held, held[0]):
-            assert await each.is_answered()
-        held[2].writer.write(b"\0\x20half")  # which keeps nothing open
-        others = []
-        for number in (1, 2):
-            others.append(await connect(f"127.1.1.{number}"))
-            assert await others[-1].is_answered()
-            assert await held[number].ends()
-        for number in (0, 3, 4, 5, 6, 7):
-            assert await held[number].is_answered(), f"connection {number} has asked later than those"
-        assert not await (await connect("127.1.0.2")).is_answered(), "more than its share, and nobody's place"
-        for each in others:
-            assert await each.is_answered()
-    assert not caplog.records
-    for each in (*udp[0], *tcp):
-        each.close()
 
 
 async def test_a_new_view_loses_no_question(running: Running, responder: Responder, view) -> None:

@@ -145,33 +145,39 @@ class NameServer:
         self._open[client] += 1
         self._streams[writer] = client
         try:
-            while True:
-                async with asyncio.timeout(limits.idle):
-                    size = int.from_bytes(await reader.readexactly(2), "big")
-                    data = await reader.readexactly(size)
-                if writer not in self._streams:
-                    break  # it was ended while this question came in
-                self._streams[writer] = self._streams.pop(writer)
-                answer = self.responder.respond(data, source, tcp=True)
-                if answer is None:
-                    break  # what is no question at all has no answer; nor has what follows it
-                writer.write(len(answer).to_bytes(2, "big") + answer)
-                async with asyncio.timeout(limits.pending):
-                    await writer.drain()
-        except (TimeoutError, OSError, asyncio.IncompleteReadError):
+            await self._converse(reader, writer, source)
+            writer.close()
+            async with asyncio.timeout(limits.pending):
+                await writer.wait_closed()
+        except (TimeoutError, OSError):
             pass
         finally:
             self._tasks.discard(task)
-            self._forget(writer)
-            writer.close()
+            self._end(writer)  # with what its client did not read: to wait for that would hold it open for ever
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, source: bytes) -> None:
+        """Answer until the client has no more to ask. Raises TimeoutError and OSError."""
+        limits = self._limits
+        while True:
+            try:
+                async with asyncio.timeout(limits.idle):
+                    size = int.from_bytes(await reader.readexactly(2), "big")
+                    data = await reader.readexactly(size)
+            except asyncio.IncompleteReadError:
+                return
+            if writer not in self._streams:
+                return  # it was ended while this question came in
+            self._streams[writer] = self._streams.pop(writer)
+            answer = self.responder.respond(data, source, tcp=True)
+            if answer is None:
+                return  # what is no question at all has no answer; nor has what follows it
+            writer.write(len(answer).to_bytes(2, "big") + answer)
+            async with asyncio.timeout(limits.pending):
+                await writer.drain()
 
     def _end(self, writer: asyncio.StreamWriter) -> None:
         """End a connection; its task ends with it. To cancel that instead would be logged as an error (Python 3.11)."""
-        self._forget(writer)
         writer.transport.abort()
-
-    def _forget(self, writer: asyncio.StreamWriter) -> None:
-        """Count a connection no more, if it still is."""
         client = self._streams.pop(writer, None)
         if client is not None:
             self._open[client] -= 1
