@@ -71,6 +71,7 @@ class Bodies:
         }
         self._fixed: dict[tuple[bytes, int], Body | None] = {}
         self._steered: dict[tuple[bytes, int, int], Body] = {}
+        self._has_steered: dict[tuple[str, int], bool] = {}
 
     def match(self, network: bytes) -> Match:
         """Return what steering knows of a network (its first address, 4 or 16 bytes); (0, 0) without a table."""
@@ -160,17 +161,27 @@ class Bodies:
                 return Body(NOERROR, authoritative=True, answer=_section(owner, HINFO, _MINIMAL))
             kind = CNAME  # what is there instead of any other record, if anything is
         if node.site is not None and kind in {A, AAAA}:
-            # Every order has the same edges, so all of them or none has an address to name: a denial is everybody's
-            # (RFC 7871 section 7.4 wants it so as well).
-            rrset = self._addresses(node.site, 4 if kind == A else 6, order or 0) if self._table else None
-            if order is None and (rrset is not None or self._table is None):
+            family: Literal[4, 6] = 4 if kind == A else 6
+            if order is None and self._is_steered(node.site, family):
                 return None
+            rrset = None if order is None else self._addresses(node.site, family, order)
         else:
             rrset = node.rrsets.get(kind)
         if rrset is None:
             return Body(NOERROR, authoritative=True, authority=_denial(zone))
         additional = _glue(zone, rrset) if kind == NS else _NONE
         return Body(NOERROR, authoritative=True, answer=_section(owner, kind, rrset), additional=additional)
+
+    def _is_steered(self, site: str, family: Literal[4, 6]) -> bool:
+        """Whether addresses depend on the order of edges. All orders have the same edges, so where none of those can be
+        named nobody has an address, and that is everybody's answer (RFC 7871 section 7.4 wants it so as well).
+        """
+        if self._table is None:
+            return True
+        found = self._has_steered.get((site, family))
+        if found is None:
+            found = self._has_steered[site, family] = self._addresses(site, family, 0) is not None
+        return found
 
     def _addresses(self, site: str, family: Literal[4, 6], order: int) -> RRset | None:
         assert self._table is not None
