@@ -16,16 +16,29 @@ _SECONDS: Final = 10.0
 _LARGEST: Final = 65_535
 
 
+class Asked(Responder):
+    """Answers with whichever responder is asked: a server may be about to read on with the one that it has."""
+
+    def __init__(self) -> None:
+        super().__init__(View(()), None, secret=b"")
+        self.now: Responder = self
+
+    def respond(self, data: bytes, source: bytes, *, tcp: bool = False) -> bytes | None:
+        """Return what that one answers."""
+        return self.now.respond(data, source, tcp=tcp)
+
+
 class Sockets:
     """UDP and TCP of a name server that runs in a thread of its own. Asked by one test at a time."""
 
     def __init__(self) -> None:
-        self._server = NameServer(Responder(View(()), None, secret=b""), limits=TcpLimits(from_one=256))
+        self._asked = Asked()
+        self._server = NameServer(self._asked, limits=TcpLimits(from_one=256))
         self._udp = self._tcp = (_ADDRESS, 0)
 
     def over_udp(self, responder: Responder, *sent: bytes, source: str, answers: int = 1) -> list[bytes]:
         """Send datagrams from one port of an address in 127.0.0.0/8, and return so many answers as they come back."""
-        self._server.responder = responder
+        self._asked.now = responder
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.settimeout(_SECONDS)
             client.bind((source, 0))
@@ -36,7 +49,7 @@ class Sockets:
 
     def over_tcp(self, responder: Responder, data: bytes, *, source: str) -> bytes | None:
         """Return the answer over a connection of its own; None if that is closed without one."""
-        self._server.responder = responder
+        self._asked.now = responder
         with (
             socket.create_connection(self._tcp, timeout=_SECONDS, source_address=(source, 0)) as client,
             client.makefile("rb") as stream,

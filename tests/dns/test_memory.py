@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dns_world import AUSTRALIAN, CLIENTS, FRANKFURT, NOW, SECRET, SYDNEY, edges, query, subnet, texts, zones
+from dns_world import AUSTRALIAN, CLIENTS, FRANKFURT, NOW, RECORDS, SECRET, SYDNEY, edges, query, subnet, texts, zones
 from edgeward.core.steering import build
 from edgeward.dns import memory
+from edgeward.dns.bodies import Bodies
 from edgeward.dns.cookies import FUTURE, OLDEST, RENEWED, server_cookie
 from edgeward.dns.responder import Responder
 from edgeward.dns.view import View
+from edgeward.dns.wire import name_to_wire
 
 SOURCES = [ipaddress.ip_address(each).packed for each in (*CLIENTS.values(), "192.0.2.1", "2001:db8:a::7", "::1")]
 NAMES = [
@@ -192,3 +194,14 @@ def test_a_full_memory_forgets_and_goes_on(counting, monkeypatch) -> None:
     kept = counting._memory
     assert all(len(each) <= 3 for each in (kept._forms, kept._subnets, kept._sources, kept._cookies))
     assert sum(len(form.starts) for form in kept._forms.values()) <= 3
+
+
+@pytest.mark.parametrize("ending", ["nothing.example.test", "wild.example.test", "aliases.example.test"])
+def test_names_without_end_take_one_body(view, table, ending) -> None:
+    """Names that are not there, wildcards' and those that wildcards lead to a site: however many are asked for, their
+    records are kept once. A flood of them then costs what their names take.
+    """
+    made = zones(RECORDS + "*.aliases.example.test 300 CNAME www.example.test.")
+    bodies = Bodies(replace(view, zones=made), table)
+    found = [bodies.find(name_to_wire(f"n{number}.{ending}"), 1, 0)[0] for number in range(3)]
+    assert found[0] is found[1] is found[2]

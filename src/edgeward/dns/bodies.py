@@ -72,6 +72,7 @@ class Bodies:
         self._unsure = frozenset(map(name_to_wire, view.unsure))
         self._fixed: dict[tuple[bytes, int], Body | None] = {}
         self._steered: dict[tuple[bytes, int, int], Body] = {}
+        self._each: dict[Body, Body] = {}
         self._has_steered: dict[tuple[str, int], bool] = {}
 
     def match(self, network: bytes) -> Match:
@@ -87,7 +88,7 @@ class Bodies:
         if key in self._fixed:
             fixed = self._fixed[key]
         else:
-            fixed = self._resolve(name, kind, None)
+            fixed = self._shared(self._resolve(name, kind, None))
             if len(self._fixed) >= _MOST_KEPT:
                 self._fixed.clear()
             self._fixed[key] = fixed
@@ -97,11 +98,19 @@ class Bodies:
             return _FAILED, False
         body = self._steered.get((name, kind, order))
         if body is None:
-            body = self._resolve(name, kind, order) or _FAILED
+            body = self._shared(self._resolve(name, kind, order)) or _FAILED
             if len(self._steered) >= _MOST_KEPT:
                 self._steered.clear()
             self._steered[name, kind, order] = body
         return body, True
+
+    def _shared(self, body: Body | None) -> Body | None:
+        """Return one body for all names with the same: there is no end of names that are not there, or wildcards'."""
+        if body is None:
+            return None
+        if len(self._each) >= _MOST_KEPT:
+            self._each.clear()
+        return self._each.setdefault(body, body)
 
     def _resolve(self, name: bytes, kind: int, order: int | None) -> Body | None:
         """Return the body; None if it depends on an order of edges and none is given."""
