@@ -49,6 +49,16 @@ class Operator:
         return json.loads((await self.run("dns", *words, "--json", code=code)).out)
 
 
+async def warns_of_what_does_not_count(operator: Operator, file: Path, records: Path) -> None:
+    """Edges that are not there, and what signs a zone: the settings are taken all the same."""
+    records.write_text("$TTL 60\nmail IN A 192.0.2.25\n@ IN DNSKEY 256 3 13 AAAA\n")
+    file.write_text(SETTINGS + '[[dns.networks]]\nnetwork = "192.0.2.0/24"\nedges = ["sidney"]\n')
+    odd = await operator.run("dns", "apply", file)
+    assert "warning: the network 192.0.2.0/24: the fleet has no edge sidney" in odd.err
+    assert "DNSKEY records are left out" in odd.err
+    file.write_text(SETTINGS)
+
+
 async def refuses_what_cannot_be_served(operator: Operator, file: Path, records: Path) -> None:
     """Names, files and records that cannot be, each with its exit code; nothing is stored."""
     records.write_text("$TTL 60\na\\.b IN A 192.0.2.1\n")
@@ -103,12 +113,7 @@ async def test_zones_are_applied_shown_explained_and_checked(edgeward, tmp_path,
         file.write_text(SETTINGS)
         await refuses_what_cannot_be_served(operator, file, records)
         records.write_text("$TTL 60\nmail IN A 192.0.2.25\n")
-        records.write_text("$TTL 60\nmail IN A 192.0.2.25\n@ IN DNSKEY 256 3 13 AAAA\n")
-        file.write_text(SETTINGS + '[[dns.networks]]\nnetwork = "192.0.2.0/24"\nedges = ["sidney"]\n')
-        odd = await run("dns", "apply", file)
-        assert "warning: the network 192.0.2.0/24: the fleet has no edge sidney" in odd.err
-        assert "DNSKEY records are left out" in odd.err
-        file.write_text(SETTINGS)
+        await warns_of_what_does_not_count(operator, file, records)
         assert "example.test: 3 names" in (await run("dns", "apply", file)).out
         assert (await found("apply", file))["zones"]["example.test"] == 3
         await eventually(
