@@ -1,29 +1,13 @@
 """What an edge sees of the store: whole, current, and never worse for a value that it cannot read."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 
-from edge_parts import Clock, make_release
+from edge_parts import make_release
 from edgeward.core.deployers import Deployer, Deployers
 from edgeward.core.fleet import EdgeRecord, HostClaim, Pointer
-from edgeward.edge.conditions import Conditions
-from edgeward.edge.gather import StoreView
 from edgeward.store.connection import StoreAddress, open_store
+from following import following
 from waiting import eventually
-
-
-@asynccontextmanager
-async def following(store, edges=None) -> AsyncIterator[tuple[StoreView, Conditions]]:
-    conditions = Conditions()
-    view = StoreView(conditions, edges=edges, clock=Clock())
-    task = asyncio.create_task(view.follow(store))
-    try:
-        yield view, conditions
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def test_everything_is_seen(store) -> None:

@@ -1,35 +1,36 @@
 """What an edge sees of others, and what it makes of it when it sees nothing at all."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from edgeward.core.health import Rules
-from edgeward.core.lacking import Live
+from edgeward.core.lacking import Expected, Live
 from edgeward.edge.loop_clock import LoopClock
 from edgeward.edge.observer import Observer, Reference
-from edgeward.edge.probe import Endpoint, brief_bytes
+from edgeward.edge.probe import BRIEF, Endpoint, brief_bytes
 from waiting import eventually
 
 QUICK = Rules(interval=0.1, latency=0.3)
-HEALTH = {"schema": [1, 0], "edge": "syd", "generation": 1, "rotten": 0, "sites": {}}
+SAID = {"schema": [1, 0], "edge": "syd", "generation": 1, "rotten": 0, "sites": {}}
 
 
 async def well(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    body = brief_bytes(HEALTH)
     try:
-        while await reader.readuntil(b"\r\n\r\n"):
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            body = brief_bytes(SAID) if BRIEF.encode() in head else json.dumps(SAID).encode()
             writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
 
 
 @asynccontextmanager
-async def observing(*references: Reference) -> AsyncIterator[Observer]:
+async def observing(
+    *references: Reference, live: Callable[[], Live | None] = lambda: Live({})
+) -> AsyncIterator[Observer]:
     clock = LoopClock()
-    observer = Observer(
-        "fra", QUICK, references=references, clock=clock, live=lambda: Live({}), epoch=lambda: 1_800_000_000
-    )
+    observer = Observer("fra", QUICK, references=references, clock=clock, live=live, epoch=lambda: 1_800_000_000)
     tasks = [asyncio.create_task(clock.run()), asyncio.create_task(observer.run())]
     try:
         yield observer
@@ -73,6 +74,26 @@ async def test_an_edge_that_is_down_over_one_of_its_families_is_up(loopback_addr
         why = f"[::1]:{dead} cannot be asked: Connection refused"
         await eventually(lambda: [each.families for each in observer.report().observations] == [{4: "", 6: why}])
         assert opinions(observer) == {"syd": True}
+    server.close()
+    await server.wait_closed()
+
+
+async def test_an_observer_is_not_sure_of_what_it_cannot_compare(loopback_address: str) -> None:
+    """Of no site before it knows the live pointers; later of those that cannot be read, and of those that differ."""
+    server = await asyncio.start_server(well, loopback_address, 0)
+    known: list[Live] = []
+    async with observing(live=lambda: known[-1] if known else None) as observer:
+        observer.watch([at(loopback_address, server.sockets[0].getsockname()[1])])
+
+        def unsure() -> list[frozenset[str] | None]:
+            return [each.unsure for each in observer.report().observations]
+
+        await eventually(lambda: opinions(observer) == {"syd": True})
+        assert unsure() == [None]
+        known.append(Live({"www": Expected("1" * 64, observer._clock.now())}, unread=frozenset({"blog"})))
+        await eventually(lambda: unsure() == [{"www", "blog"}])
+        known.append(Live({}))
+        await eventually(lambda: unsure() == [frozenset()])
     server.close()
     await server.wait_closed()
 
