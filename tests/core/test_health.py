@@ -19,7 +19,6 @@ from edgeward.core.health import (
     counting,
     judge,
     report,
-    silent,
 )
 from edgeward.errors import SchemaError
 
@@ -73,42 +72,18 @@ def test_an_edge_is_up_if_it_answers_over_a_family() -> None:
     """A family counts as answering if each of its addresses does; the reasons name what fails."""
     well, dead = after([GOOD]), after([BAD] * 3)
     rows = [Seen("syd", 4, well, 12.0), Seen("syd", 6, dead), Seen("iad", 4, well, 80.0), Seen("iad", 4, dead)]
-    made = report("fra", [*rows, Seen("gru", 4, dead), Seen("gru", 6, dead)], references={}, at=5)
+    more = [Seen("gru", 4, dead), Seen("gru", 6, dead), Seen("nrt", 6, well)]
+    made = report("fra", [*rows, *more], references={}, at=5)
     assert made.observations == (
         Observation("gru", False, "no answer; no answer", families={4: "no answer", 6: "no answer"}),
         Observation("iad", False, "no answer", 80.0, families={4: "no answer"}),
+        Observation("nrt", True, "", families={6: ""}),
         Observation("syd", True, "", 12.0, families={4: "", 6: "no answer"}),
     )
     assert made.connected
     assert Report.from_bytes(made.to_bytes()) == made
     other = report("fra", [Seen("syd", 4, well), Seen("syd", 6, well)], references={}, at=5)
     assert other.essence != report("fra", rows[:2], references={}, at=5).essence
-
-
-def seen_over(observer: str, *, connected: bool = True, **families: str) -> Report:
-    """What an observer says of syd over families, "" for nothing bad: `six="no answer"`."""
-    over = {{"four": 4, "six": 6}[family]: why for family, why in families.items()}
-    return Report(observer, connected, (Observation("syd", True, families=over),))
-
-
-def test_more_than_half_of_those_that_ask_there_make_a_family_silent() -> None:
-    """An observer without IPv6 has no say in it, nor one that is not connected; the reasons are what each said."""
-    bad = seen_over("fra", four="", six="no answer")
-    assert silent([bad], before={}) == {"syd": {6: "fra: no answer"}}
-    assert silent([bad, seen_over("iad", four="", six="")], before={}) == {}
-    assert silent([bad, seen_over("iad", four="", six="", connected=False)], before={}) == {
-        "syd": {6: "fra: no answer"}
-    }
-    most = [bad, seen_over("gru", four=""), seen_over("sin", four=""), seen_over("iad", six="refused")]
-    assert silent(most, before={}) == {"syd": {6: "fra: no answer; iad: refused"}}
-
-
-def test_a_family_that_nobody_asks_over_stays_as_it_was() -> None:
-    """As after a restart, until there is an opinion."""
-    before = {"syd": {6: "before"}, "gru": {4: "before"}}
-    assert silent([], before=before) == before
-    assert silent([seen_over("fra", four="")], before=before) == before
-    assert silent([seen_over("fra", four="", six="")], before=before) == {"gru": {4: "before"}}
 
 
 @pytest.mark.parametrize(
@@ -129,6 +104,36 @@ def test_a_family_that_fails_altogether_is_not_held_against_the_edges() -> None:
     assert [each.families for each in made.observations] == [{4: ""}]
     rows.append(Seen("iad", 6, after([GOOD])))
     assert report("fra", rows, references={6: False}, at=5).observations[1].families == {4: "", 6: "no answer"}
+
+
+def test_an_observer_without_a_family_of_its_own_says_nothing_of_it() -> None:
+    """Where no reference can tell: all of several edges silent over IPv6 while one answers over IPv4 are not believed;
+    a single one is, and where a reference answers all are.
+    """
+    rows = [
+        Seen(edge, family, after([GOOD] if family == 4 else [BAD] * 3)) for edge in ("syd", "iad") for family in (4, 6)
+    ]
+    assert [each.families for each in report("fra", rows, references={}, at=5).observations] == [{4: ""}] * 2
+    silent = {4: "", 6: "no answer"}
+    assert [each.families for each in report("fra", rows, references={6: True}, at=5).observations] == [silent] * 2
+    assert [each.families for each in report("fra", rows[:2], references={}, at=5).observations] == [silent]
+
+
+def test_an_edge_is_down_if_it_is_over_each_family() -> None:
+    """Those who have no IPv6 have no say over IPv6: their number does not take an edge out that answers there. Nor is
+    an edge up that answers nobody's majority over either.
+    """
+    four = [Report(name, True, (Observation("syd", False, "x", families={4: "x"}),)) for name in ("a", "b", "c")]
+    both = Report("d", True, (Observation("syd", True, families={4: "x", 6: ""}),))
+    assert verdicts(*four, both)["syd"].up
+    assert not verdicts(*four)["syd"].up
+    mixed = [
+        Report("a", True, (Observation("syd", True, families={4: "x", 6: ""}),)),
+        Report("b", True, (Observation("syd", True, families={4: "", 6: "y"}),)),
+        Report("c", True, (Observation("syd", False, "x; y", families={4: "x", 6: "y"}),)),
+    ]
+    down = verdicts(*mixed)["syd"]
+    assert (down.up, down.because) == (False, ("a: x", "b: y", "c: x; y"))
 
 
 def test_more_than_half_of_the_observers_make_an_edge_down() -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from edgeward.core.health import Rules
@@ -16,10 +17,19 @@ QUICK = Rules(interval=0.1, latency=0.3)
 SAID = {"schema": [1, 0], "edge": "syd", "generation": 1, "rotten": 0, "sites": {}}
 
 
-async def well(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def well(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    *,
+    said: Mapping[str, object] = SAID,
+    gate: asyncio.Event | None = None,
+) -> None:
+    """Answer as an edge in good health, while the gate, if there is one, is open."""
     try:
         while head := await reader.readuntil(b"\r\n\r\n"):
-            body = brief_bytes(SAID) if BRIEF.encode() in head else json.dumps(SAID).encode()
+            if gate:
+                await gate.wait()
+            body = brief_bytes(said) if BRIEF.encode() in head else json.dumps(said).encode()
             writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
@@ -133,3 +143,40 @@ async def test_references_are_asked_only_while_nothing_answers(loopback_address:
     for server in (outside, edge):
         server.close()
         await server.wait_closed()
+
+
+async def test_an_observer_that_was_cut_off_accuses_nobody_when_it_is_back(loopback_addresses) -> None:
+    """What it saw meanwhile was its own network: from the moment at which its reference answers again it says of each
+    edge what it sees then, and nothing before it has.
+    """
+    is_open = asyncio.Event()
+    is_open.set()
+
+    def edge_of(name: str) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+        return lambda reader, writer: well(reader, writer, said={**SAID, "edge": name}, gate=is_open)
+
+    edges = {name: await asyncio.start_server(edge_of(name), loopback_addresses(), 0) for name in ("syd", "iad")}
+    outside = socket.create_server((loopback_addresses(), 0), backlog=0)
+    where = outside.getsockname()
+    # A queue that is full lets no connection in and refuses none: as if nobody were there.
+    crowd = [socket.create_connection(where)]
+    async with observing(where) as observer:
+        observer.watch(at(*edge.sockets[0].getsockname(), name) for name, edge in edges.items())
+        await eventually(lambda: opinions(observer) == {"syd": True, "iad": True})
+        is_open.clear()
+        await eventually(lambda: not observer.report().connected)
+        said = []
+        is_open.set()
+        crowd.append(outside.accept()[0])
+
+        def is_back() -> bool:
+            said.append((observer.report().connected, opinions(observer)))
+            return said[-1] == (True, {"syd": True, "iad": True})
+
+        await eventually(is_back, every=0.003)
+        assert [each for each in said if each[0] and not all(each[1].values())] == []
+    for each in (*crowd, outside):
+        each.close()
+    for edge in edges.values():
+        edge.close()
+        await edge.wait_closed()

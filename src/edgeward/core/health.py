@@ -188,14 +188,18 @@ def report(observer: str, seen: Iterable[Seen], *, references: Mapping[int, bool
 
     An edge answers over a family if it does on each of its addresses of that family; it is up if it answers over any.
     references: by family, whether any of the outside references answers; a family without references is not in it. A
-    family in which everything is down, the references too, is not trusted: what it showed does not count.
+    family in which everything is down, the references too, is not trusted: what it showed does not count. Nor is one in
+    which several edges are down and that no reference speaks for, while an edge answers over the other family: it is
+    more likely that this observer has no such network than that all of them lost theirs at once.
     """
     known = [each for each in seen if each.trend.up is not None]
     families = {each.family for each in known}
+    answering = {each.family for each in known if each.trend.up}
     blind = {
         family
-        for family in families
-        if references.get(family) is False and not any(each.trend.up for each in known if each.family == family)
+        for family in families - answering
+        if references.get(family) is False
+        or (answering and family not in references and len({each.edge for each in known if each.family == family}) > 1)
     }
     by_edge: dict[str, list[Seen]] = {}
     for each in known:
@@ -249,7 +253,8 @@ def judge(
     now: float,
     rules: Rules,
 ) -> dict[str, Verdict]:
-    """Return the verdict for each edge: down when more than half of the connected observers that see it say so.
+    """Return the verdict for each edge: down when over each family more than half of the connected observers that ask
+    it there say so.
 
     reports: those that count (`counting`). own: who is asking: an edge that nobody observes is as it was, but for the
     asking one itself, which is up. An edge that is down again soon after it returned is held down (RFC 2439 has the
@@ -267,43 +272,41 @@ def judge(
         if not cast:
             found[edge] = _turned(known, (), now=now) if edge == own and not known.up else known
             continue
-        against = tuple(f"{observer}: {seen.because}" for observer, seen in cast if not seen.up)
-        if 2 * len(against) > len(cast):
-            found[edge] = Verdict(edge, False, against, now if known.up else known.since, known.returned)
-        elif known.up:
-            found[edge] = known
-        elif known.returned is not None and now - known.returned < rules.hold:
-            held = f"it answers, and is held out: it failed again within {rules.hold:g} s of its last return"
-            found[edge] = Verdict(edge, False, (held,), known.since, known.returned)
-        else:
-            found[edge] = _turned(known, tuple(f"{observer}: it answers" for observer, _ in cast), now=now)
+        against = tuple(f"{observer}: {why}" for observer, seen in cast if (why := _complaint(seen)))
+        well = tuple(f"{observer}: it answers" for observer, _ in cast)
+        found[edge] = following(known, against if _is_down(cast) else (), well, now=now, rules=rules)
     return found
+
+
+def _complaint(seen: Observation) -> str:
+    return seen.because or "; ".join(filter(None, seen.families.values()))
+
+
+def _is_down(cast: Iterable[tuple[str, Observation]]) -> bool:
+    """Whether over each family more than half of those that ask there have no answer: one who has no IPv6 says nothing
+    of it.
+    """
+    said: dict[int, list[bool]] = {}
+    for _, seen in cast:
+        for family, why in (seen.families or {0: seen.because}).items():
+            said.setdefault(family, []).append(bool(why) or not seen.up)
+    return all(2 * sum(against) > len(against) for against in said.values())
+
+
+def following(known: Verdict, against: tuple[str, ...], well: tuple[str, ...], *, now: float, rules: Rules) -> Verdict:
+    """Return the verdict after `known`: down for the reasons `against`, else up, with `well`, unless it is held out."""
+    if against:
+        return Verdict(known.edge, False, against, now if known.up else known.since, known.returned)
+    if known.up:
+        return known
+    if known.returned is not None and now - known.returned < rules.hold:
+        held = f"it answers, and is held out: it failed again within {rules.hold:g} s of its last return"
+        return Verdict(known.edge, False, (held,), known.since, known.returned)
+    return _turned(known, well, now=now)
 
 
 def _turned(known: Verdict, because: tuple[str, ...], *, now: float) -> Verdict:
     return Verdict(known.edge, True, because, now, now)
-
-
-def silent(reports: Collection[Report], *, before: Mapping[str, Mapping[int, str]]) -> dict[str, dict[int, str]]:
-    """Return, by edge, the families over which it does not answer, as more than half of those see it that ask it there.
-
-    Each with what they say. before: what was so, and still is where nobody asks.
-    """
-    asked: dict[tuple[str, int], list[tuple[str, str]]] = {}
-    for each in reports:
-        if each.connected:
-            for seen in each.observations:
-                for family, why in seen.families.items():
-                    asked.setdefault((seen.target, family), []).append((each.observer, why))
-    found = {
-        edge: {family: why for family, why in families.items() if (edge, family) not in asked}
-        for edge, families in before.items()
-    }
-    for (edge, family), said in asked.items():
-        against = [f"{observer}: {why}" for observer, why in sorted(said) if why]
-        if 2 * len(against) > len(said):
-            found.setdefault(edge, {})[family] = "; ".join(against)
-    return {edge: families for edge, families in found.items() if families}
 
 
 def counting(

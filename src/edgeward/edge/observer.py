@@ -109,6 +109,10 @@ class Observer:
 
     def _take(self, watched: _Watched, result: Result) -> None:
         before = watched.trend.up, watched.lacking
+        family = watched.endpoint.family
+        if result.failure is None and self._answering.get(family) is False:
+            # An edge that answers speaks for the network as a reference does.
+            self._trust({other: answers for other, answers in self._answering.items() if other != family})
         watched.trend = watched.trend.after(result, self._rules)
         watched.failing = result.failure is not None
         if result.failure is None:
@@ -138,7 +142,7 @@ class Observer:
             self._doubt.clear()
             doubtful = self._doubtful()
             if not doubtful:
-                self._answering = {}
+                self._trust({})
                 await self._doubt.wait()
                 continue
             asked = [each for each in self._references if family_of(each[0]) in doubtful]
@@ -146,10 +150,20 @@ class Observer:
             found: dict[int, bool] = {}
             for (address, _), answered in zip(asked, answers, strict=True):
                 found[family_of(address)] = found.get(family_of(address), False) or answered
-            if found != self._answering:
-                self._answering = found
-                self.changed.set()
+            self._trust(found)
             await asyncio.sleep(self._rules.interval)
+
+    def _trust(self, answering: dict[int, bool]) -> None:
+        """Take over which references answer. What was seen of a family while none did is forgotten with that: it was of
+        this edge's own network, and would be held against the others until they have answered a few times.
+        """
+        blind = {family for family, answers in self._answering.items() if not answers}
+        for watched in self._watched.values():
+            if watched.endpoint.family in blind and answering.get(watched.endpoint.family) is not False:
+                watched.trend = Trend()
+        if answering != self._answering:
+            self._answering = answering
+            self.changed.set()
 
     async def _answers(self, reference: Reference) -> bool:
         """Whether a reference takes a connection; one that refuses it has answered too."""

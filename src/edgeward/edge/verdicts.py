@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from edgeward.core import health
+from edgeward.core.families import Families, families_of, judge_families
+from edgeward.core.families import silent as silent_families
 from edgeward.core.health import Report, Verdict
 from edgeward.core.lacking import Expected, Live, lacking
 from edgeward.core.observers import observed_by
@@ -56,6 +58,7 @@ class Verdicts:
         self.drained: frozenset[str] = frozenset()
         self.lacking: Mapping[str, Mapping[str, str]] = {}
         self.silent: Mapping[str, Mapping[int, str]] = {}
+        self._families: Families = {}
         self.verdicts: Mapping[str, Verdict] = {}
         self.clock = LoopClock()
         self._name = settings.name
@@ -110,6 +113,11 @@ class Verdicts:
             for edge, because in out.items()
             if edge not in drained
         }
+        self._families = {
+            (edge, family): Verdict(edge, up=False, because=(because,), since=now)
+            for edge, said in silent.items()
+            for family, because in said.items()
+        }
 
     @property
     def alone(self) -> bool:
@@ -132,14 +140,23 @@ class Verdicts:
         out |= (withdrawn := self._drained())
         drained = frozenset(withdrawn)
         lacks = lacking(reports, before=self._lacking_before(reports))
-        # Of itself an edge knows nothing that others do not tell it.
-        known = {edge: said for edge, said in self.silent.items() if edge in self._edges and edge != self._name}
-        silent = health.silent(reports, before=known)
+        silent = self._silent(reports, out, now)
         if (out, drained, lacks, silent) != (self.out, self.drained, self.lacking, self.silent):
             self.out, self.drained, self.lacking, self.silent = out, drained, lacks, silent
             self.changed.set()
         speaking = {each.observer for each in reports if each.connected}
         self._log.note(self.verdicts, silent=silent, alone=alone, speaking=speaking)
+
+    def _silent(self, reports: Collection[Report], out: Collection[str], now: float) -> dict[str, dict[int, str]]:
+        """Judge families, and return those over which answers are not to name an edge."""
+        # Of itself an edge knows nothing that others do not tell it.
+        known = set(self._edges) if self._is_observed(reports) else self._edges.keys() - {self._name}
+        before = {key: verdict for key, verdict in self._families.items() if key[0] in known}
+        self._families = judge_families(reports, before=before, now=now, rules=self._rules)
+        return silent_families(self._families, addresses=families_of(self._edges), out=out)
+
+    def _is_observed(self, reports: Collection[Report]) -> bool:
+        return any(seen.target == self._name for each in reports for seen in each.observations)
 
     def _live(self) -> Live | None:
         """Return what is known of the live pointers, None if nothing yet."""
@@ -150,7 +167,7 @@ class Verdicts:
     def _lacking_before(self, reports: Collection[Report]) -> dict[str, dict[str, str]]:
         """Return what stays so of edges of which nobody is sure: of this one itself only while somebody observes it."""
         known = set(self._edges)
-        if not any(seen.target == self._name for each in reports for seen in each.observations):
+        if not self._is_observed(reports):
             known.discard(self._name)
         return {
             site: {edge: why for edge, why in edges.items() if edge in known}

@@ -16,8 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgeward.core import health
 from edgeward.core.answer import choose
+from edgeward.core.families import families_of, judge_families
+from edgeward.core.families import silent as silent_families
 from edgeward.core.health import Report, Rules
 from edgeward.core.lacking import lacking
 from edgeward.core.steering_table import SteeringTable
@@ -83,6 +84,12 @@ class Explanation:
     served: tuple[Served, ...]
 
 
+def _silent(reports: Collection[Report], situation: Situation) -> dict[str, dict[int, str]]:
+    """Return what the edges are silent over, as of now: what is held out since before is known to the edges alone."""
+    families = judge_families(reports, before={}, now=0.0, rules=Rules())
+    return silent_families(families, addresses=families_of(situation.edges), out=situation.out)
+
+
 async def explain(store: Store, name: str, client: str, *, city_database: Path | None = None) -> Explanation:
     """Say what a client at an address is answered for a name, and why each edge has its place.
 
@@ -98,7 +105,7 @@ async def explain(store: Store, name: str, client: str, *, city_database: Path |
     site = _site_at(situation, name)
     table = await asyncio.to_thread(_table, situation, city_database)
     reports, answers = await asyncio.gather(_reports(store, situation.status), _ask_all(situation, name, client))
-    lacks, silent = lacking(reports, before={}).get(site, {}), health.silent(reports, before={})
+    lacks, silent = lacking(reports, before={}).get(site, {}), _silent(reports, situation)
     order, match = table.explain(address.packed), table.match(address.packed)
     edges = {edge.name: edge for edge in table.edges}
     families: tuple[Family, ...] = (4, 6)
