@@ -208,6 +208,11 @@ async def test_settings_are_followed_and_bad_ones_refused(
             await explain(store, "mail.example.test", "192.0.2.1")
         with pytest.raises(InputError, match="no IP address"):
             await explain(store, "www.example.test", "nowhere")
+        with pytest.raises(InputError, match="has a zone"):
+            await explain(store, "www.example.test", "fe80::1%eth0")
+        mapped, plain = [await explain(store, "www.example.test", each) for each in ("::ffff:8.8.8.0", "8.8.8.0")]
+        assert mapped == plain
+        assert [(each.edge, each.wrong, each.differs) for each in mapped.served] == [("fra", "", False)]
         await apply_settings(store, DnsSettings(zone="fleet.test"))
         await eventually(lambda: is_refused(edge, "mail.example.test"), within=10)
 

@@ -89,15 +89,12 @@ async def explain(store: Store, name: str, client: str, *, city_database: Path |
     city_database: go by this one in place of countries, as an edge does that has it. Raises InputError (no address, no
     database), NotFoundError (nothing is steered at that name), StoreError.
     """
-    try:
-        address = ipaddress.ip_address(client)
-    except ValueError:
-        raise InputError(f"{client!r} is no IP address", hint="edgeward dns explain NAME ADDRESS") from None
+    address = client_address(client)
     situation = await read_situation(store)
     name = name.lower().removesuffix(".")
     site = _site_at(situation, name)
     table = await asyncio.to_thread(_table, situation, city_database)
-    reports, answers = await asyncio.gather(_reports(store, situation.status), _ask_all(situation, name, client))
+    reports, answers = await asyncio.gather(_reports(store, situation.status), _ask_all(situation, name, str(address)))
     lacks, silent = lacking(reports, before={}).get(site, {}), health.silent(reports, before={})
     order, match = table.explain(address.packed), table.match(address.packed)
     edges = {edge.name: edge for edge in table.edges}
@@ -134,6 +131,23 @@ async def explain(store: Store, name: str, client: str, *, city_database: Path |
         ranked=ranked,
         served=tuple(_compared(each, addresses, situation, city_database) for each in answers),
     )
+
+
+def client_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return the address as name servers see it: an IPv4 address that is written as an IPv6 one is an IPv4 address.
+
+    Raises InputError for what is none, and for one with a zone (RFC 4007), which says nothing beyond one machine.
+    """
+    hint = "edgeward dns explain NAME ADDRESS"
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise InputError(f"{text!r} is no IP address", hint=hint) from None
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address.scope_id is not None:
+        raise InputError(f"{text!r} has a zone (after the %), which means something on one machine only", hint=hint)
+    return address.ipv4_mapped or address
 
 
 def _site_at(situation: Situation, name: str) -> str:
