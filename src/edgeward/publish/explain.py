@@ -23,6 +23,7 @@ from edgeward.core.lacking import lacking
 from edgeward.core.steering_table import SteeringTable
 from edgeward.dns.build_table import Wanted, write_table
 from edgeward.dns.fleet_zones import servers_of
+from edgeward.dns.view import STEERED_TTL
 from edgeward.dns.wire import AAAA, A
 from edgeward.errors import InputError, NotFoundError, SchemaError
 from edgeward.publish.name_check import Question, addresses_in, ask
@@ -123,7 +124,7 @@ async def explain(store: Store, name: str, client: str, *, city_database: Path |
         client=str(address),
         site=site,
         addresses=addresses,
-        ttl=30,
+        ttl=STEERED_TTL,
         scope=str(ipaddress.ip_network((address, match.prefix), strict=False)),
         source=order.source,
         because=order.because,
