@@ -89,6 +89,35 @@ async def explains_what_the_servers_answer(operator: Operator, address: str, fol
     assert "by the city database city.mmdb" in table
 
 
+async def shows_what_there_is(operator: Operator) -> None:
+    """Every record of each zone, and the name servers; for people by names relative to the zone."""
+    shown = await operator.found("show")
+    assert shown["servers"] == {"ns-fra.fleet.test": "fra", "ns-iad.fleet.test": "iad"}
+    servers, start, *others = shown["zones"]["example.test"]
+    assert [(each["name"], each["type"]) for each in (servers, start)] == [
+        ("example.test", "NS"),
+        ("example.test", "SOA"),
+    ]
+    assert servers["values"] == ["ns-fra.fleet.test.", "ns-iad.fleet.test."]
+    assert others == [
+        {"name": "www.example.test", "type": "A, AAAA", "ttl": 30, "values": [], "site": "www"},
+        {"name": "mail.example.test", "type": "A", "ttl": 60, "values": ["192.0.2.25"], "site": None},
+    ]
+    assert shown["problems"] == []
+    table = (await operator.run("dns", "show")).out
+    for text in (
+        "zone fleet.test",
+        "zone example.test",
+        "nearest edge of site www",
+        "192.0.2.25",
+        "ns-iad.fleet.test",
+    ):
+        assert text in table
+    rows = [line.split() for line in table.splitlines()]
+    assert ["@", "NS", "86400", "ns-fra.fleet.test.,", "ns-iad.fleet.test."] in rows
+    assert ["fra", "up"] in rows
+
+
 @pytest.mark.timeout(300)
 async def test_zones_are_applied_shown_explained_and_checked(edgeward, tmp_path, loopback_addresses) -> None:
     """Each command as a process, for people and with --json; exit codes tell bad input, unknown names and differences
@@ -120,13 +149,7 @@ async def test_zones_are_applied_shown_explained_and_checked(edgeward, tmp_path,
             lambda: answered(fleet, "mail.example.test"), within=20, ignoring=(OSError, dns.exception.Timeout)
         )
 
-        shown = await found("show")
-        assert shown["servers"] == {"ns-fra.fleet.test": "fra", "ns-iad.fleet.test": "iad"}
-        assert shown["zones"]["example.test"] == ["mail.example.test", "www.example.test"]
-        assert shown["problems"] == []
-        table = (await run("dns", "show")).out
-        for text in ("fleet.test", "example.test", "ns-iad.fleet.test", "fra", "up"):
-            assert text in table
+        await shows_what_there_is(operator)
 
         why = await found("explain", "www.example.test", GERMAN)
         assert (why["site"], why["addresses"], why["ttl"]) == ("www", [fra.address], 30)

@@ -24,7 +24,7 @@ from edgeward.publish.delegation import check_fleet
 from edgeward.publish.edges import set_drained
 from edgeward.publish.explain import explain
 from edgeward.publish.name_check import CheckReport, check_names
-from edgeward.publish.name_service import apply_settings, overview
+from edgeward.publish.name_service import Entry, apply_settings, overview
 from edgeward.store.connection import Store
 from fleet import EdgeProcess
 from name_servers import NEAR, WITHIN, ask, named, seconds_until_gone, sends, sends_home, steering
@@ -203,11 +203,16 @@ async def test_settings_are_followed_and_bad_ones_refused(
         assert await holds(edge, "mail.example.test", "192.0.2.25")
         shown = await overview(store)
         assert shown.servers == {"ns-fra.fleet.test": "fra"}
-        assert "mail.example.test" in shown.zones["example.test"]
+        assert Entry("mail.example.test", "A", mail.ttl, ("192.0.2.25",)) in shown.zones["example.test"]
         with pytest.raises(NotFoundError, match="nothing is steered at mail"):
             await explain(store, "mail.example.test", "192.0.2.1")
         with pytest.raises(InputError, match="no IP address"):
             await explain(store, "www.example.test", "nowhere")
+        with pytest.raises(InputError, match="has a zone"):
+            await explain(store, "www.example.test", "fe80::1%eth0")
+        mapped, plain = [await explain(store, "www.example.test", each) for each in ("::ffff:8.8.8.0", "8.8.8.0")]
+        assert mapped == plain
+        assert [(each.edge, each.wrong, each.differs) for each in mapped.served] == [("fra", "", False)]
         await apply_settings(store, DnsSettings(zone="fleet.test"))
         await eventually(lambda: is_refused(edge, "mail.example.test"), within=10)
 

@@ -1,6 +1,9 @@
 """What a check makes of the answers of name servers."""
 
+import asyncio
 import ipaddress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import dns.flags
 import dns.message
@@ -9,11 +12,13 @@ import pytest
 
 from edgeward.core.dns_settings import DnsSettings, Record
 from edgeward.core.fleet import EdgeRecord
+from edgeward.dns.limits import RateLimiter, Rates
 from edgeward.dns.responder import Responder
 from edgeward.dns.server import NameServer, bind
 from edgeward.dns.view import View
 from edgeward.dns.wire import A
-from edgeward.publish.name_check import Question, Reply, _different, _reply, _strangers, _wrong, ask_everything
+from edgeward.publish import name_check
+from edgeward.publish.name_check import Question, Reply, _different, _reply, _strangers, _wrong, ask, ask_everything
 from edgeward.publish.name_service import Situation
 
 PORT = 5300
@@ -23,6 +28,29 @@ NOWHERE = "fe80::1%lo"
 FRA, SYD = (ipaddress.ip_address(address).packed for address in ("203.0.113.1", "203.0.113.3"))
 STATIC = Question("mail.example.test", A, expected=frozenset([FRA]))
 STEERED = Question("www.example.test", A, "139.130.4.0")
+
+
+def situation_of(addresses: tuple[str, ...], *records: Record) -> Situation:
+    """A fleet of one edge, which answers DNS, without sites."""
+    return Situation(
+        settings=DnsSettings(zone="fleet.test", records=records),
+        edges={"fra": EdgeRecord("fra", "FRA", addresses, roles=("dns",), dns_port=PORT)},
+        hostnames={},
+        out={},
+        drained=frozenset(),
+    )
+
+
+@asynccontextmanager
+async def answering(address: str, responder: Responder) -> AsyncIterator[None]:
+    """A name server on an address, over UDP and TCP."""
+    udp, tcp = bind([address], PORT)
+    try:
+        async with NameServer(responder).serving(udp[0], tcp):
+            yield
+    finally:
+        for each in (*udp[0], *tcp):
+            each.close()
 
 
 def data(*addresses: bytes) -> Reply:
@@ -72,18 +100,51 @@ async def test_addresses_that_this_machine_has_no_way_to_are_passed_over(loopbac
     nobody could be asked is the problem.
     """
     addresses = (loopback_address, NOWHERE) if four else (NOWHERE,)
-    situation = Situation(
-        settings=DnsSettings(zone="fleet.test", records=(Record("mail.fleet.test", "A", "192.0.2.25"),)),
-        edges={"fra": EdgeRecord("fra", "FRA", addresses, roles=("dns",), dns_port=PORT)},
-        hostnames={},
-        out={},
-        drained=frozenset(),
-    )
-    udp, tcp = bind([loopback_address], PORT)
-    async with NameServer(Responder(View(situation.zones.zones), None, secret=b"")).serving(udp[0], tcp):
+    situation = situation_of(addresses, Record("mail.fleet.test", "A", "192.0.2.25"))
+    responder = Responder(View(situation.zones.zones), None, secret=b"")
+    async with answering(loopback_address, responder):
         found = await ask_everything(situation)
-    for each in (*udp[0], *tcp):
-        each.close()
     passed = (f"fra ({NOWHERE}) was not asked: this machine has no way to IPv6 addresses",)
     assert (found.problems, found.notes) == (((), passed) if four else (passed, ()))
     assert found.questions == (10 if four else 0), "SOA, NS, A and AAAA of the server, A of mail; over UDP and TCP"
+
+
+@pytest.mark.parametrize("slip", [0, 2], ids=["all dropped", "every second truncated"])
+async def test_a_server_with_a_limit_of_answers_is_found_well(loopback_address: str, slip: int) -> None:
+    """Past the limit, one answer a second, what was asked without a cookie is lost, and had by asking once more with
+    the cookie that another answer brought; nothing that is asked with a cookie is lost.
+    """
+    records = [Record(f"h{number}.fleet.test", "A", "192.0.2.25") for number in range(300)]
+    situation = situation_of((loopback_address,), *records)
+    limiter = RateLimiter(Rates(per_second=1, burst=1, slip=slip))
+    responder = Responder(View(situation.zones.zones), None, secret=bytes(16), limiter=limiter)
+    async with answering(loopback_address, responder):
+        found = await ask_everything(situation)
+    assert (found.problems, found.questions) == ((), 606), "SOA, NS, A of the server, and the records; over UDP and TCP"
+
+
+class Mute(asyncio.DatagramProtocol):
+    """A server that hears everything and says nothing."""
+
+    def __init__(self) -> None:
+        self.heard: list[dns.message.Message] = []
+
+    def datagram_received(self, data: bytes, _: object) -> None:
+        self.heard.append(dns.message.from_wire(data))
+
+
+async def test_what_is_lost_is_asked_once_more(loopback_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice, and no more, with one client cookie; a server that says nothing is a problem then."""
+    monkeypatch.setattr(name_check, "_SECONDS", 0.2)
+    loop = asyncio.get_running_loop()
+    transport, mute = await loop.create_datagram_endpoint(Mute, local_addr=(loopback_address, PORT))
+    try:
+        reply = await ask(loopback_address, PORT, STATIC)
+    finally:
+        transport.close()
+    assert reply.lost
+    assert reply.wrong.startswith("no answer within")
+    assert [str(each.question[0].name) for each in mute.heard] == ["mail.example.test."] * 2
+    first, second = ([option.to_wire() for option in each.options] for each in mute.heard)
+    assert first == second
+    assert [len(option) for option in first] == [8], "a client cookie alone, until the server has sent its own"

@@ -47,7 +47,10 @@ def apply(
 
 @group.command(cls=Command, epilog=examples(("edgeward dns show", ""), ("edgeward dns show --json", "")))
 def show(*, fleet: FleetOption = None, as_json: JsonOption = False) -> None:
-    """Show zones and their names, the name servers, and which edges answers may name."""
+    """Show the records of each zone, the name servers, and which edges answers may name.
+
+    Of a large zone the first 50; `--json` has them all.
+    """
     from edgeward.publish.name_service import overview
 
     found = with_store(overview, fleet=fleet)

@@ -15,9 +15,10 @@ from edgeward.cli.views import visible
 if TYPE_CHECKING:
     from edgeward.publish.explain import Explanation, Served
     from edgeward.publish.name_check import CheckReport
-    from edgeward.publish.name_service import Overview
+    from edgeward.publish.name_service import Entry, Overview
 
-_MOST_NAMES = 20
+_MOST_PROBLEMS = 20
+_MOST_RECORDS = 50
 
 
 def applied(wanted: Sequence[str], zones: Mapping[str, int]) -> list[RenderableType]:
@@ -29,19 +30,28 @@ def applied(wanted: Sequence[str], zones: Mapping[str, int]) -> list[RenderableT
 
 def overview(found: Overview) -> list[RenderableType]:
     """Zones, servers, edges."""
-    zones = Grid("zone", "names", flexible=("names",))
-    for zone, names in found.zones.items():
-        shown = ", ".join(name.removesuffix(f".{zone}") for name in names[:_MOST_NAMES])
-        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-        zones.add_row(zone, visible(shown + more) or "-")
-    servers = Grid("name server", "edge")
+    zones = [part for zone, entries in found.zones.items() for part in _zone(zone, entries)]
+    servers = Grid("name server", "edge", flexible=("name server",))
     for name, edge in found.servers.items():
         servers.add_row(name, edge)
     edges = Grid("edge", "for answers", flexible=("for answers",))
     for name, state in found.edges.items():
         edges.add_row(visible(name), Text(visible(state), style=GOOD if state == "up" else BAD))
     problems = [Text(visible(problem), style=BAD) for problem in found.problems]
-    return [zones, Text(""), servers, Text(""), edges, *problems]
+    return [*zones, servers, Text(""), edges, *problems]
+
+
+def _zone(zone: str, entries: Sequence[Entry]) -> list[RenderableType]:
+    """What a zone has, by names relative to it; its apex is @, as in zone files."""
+    records = Grid("name", "type", "ttl", "value", flexible=("name", "value"), right=("ttl",))
+    for each in entries[:_MOST_RECORDS]:
+        name = "@" if each.name == zone else each.name.removesuffix(f".{zone}")
+        value = ", ".join(each.values) or (f"nearest edge of site {each.site}" if each.site else "nothing yet")
+        ttl = "-" if each.ttl is None else str(each.ttl)
+        records.add_row(visible(name), each.type or "-", ttl, visible(value))
+    more = len(entries) - _MOST_RECORDS
+    cut = [Text(f"and {more:,} more (--json)")] if more > 0 else []
+    return [Text(f"zone {zone}", style="bold"), records, *cut, Text("")]
 
 
 def checked(found: CheckReport) -> list[RenderableType]:
@@ -52,8 +62,8 @@ def checked(found: CheckReport) -> list[RenderableType]:
     notes = [Text(visible(note), style=FAINT) for note in found.notes]
     if not found.problems:
         return [Text(f"{asked}: every answer is right, and all agree", style=GOOD), *notes]
-    more = len(found.problems) - _MOST_NAMES
-    lines = [Text(visible(problem), style=BAD) for problem in found.problems[:_MOST_NAMES]]
+    more = len(found.problems) - _MOST_PROBLEMS
+    lines = [Text(visible(problem), style=BAD) for problem in found.problems[:_MOST_PROBLEMS]]
     return [
         Text(f"{asked}: {len(found.problems)} problems"),
         *lines,

@@ -11,6 +11,8 @@ from edgeward.dns.zone import RRset, Zone
 from edgeward.errors import InputError, SchemaError
 
 SCHEMA: Final = (1, 0)
+STEERED_TTL: Final = 30
+"""Seconds for which resolvers may keep the addresses of a steered name."""
 _ODD: Final = (LookupError, TypeError, ValueError, AttributeError)
 """What parsing a JSON value of another shape than the expected one raises."""
 
@@ -47,7 +49,7 @@ class View:
     version: str = ""
     margin: float = MARGIN
     most: int = 2
-    steered_ttl: int = 30
+    steered_ttl: int = STEERED_TTL
     unsure: frozenset[str] = frozenset()
 
     def to_bytes(self) -> bytes:

@@ -24,6 +24,7 @@ from edgeward.core.lacking import lacking
 from edgeward.core.steering_table import SteeringTable
 from edgeward.dns.build_table import Wanted, write_table
 from edgeward.dns.fleet_zones import servers_of
+from edgeward.dns.view import STEERED_TTL
 from edgeward.dns.wire import AAAA, A
 from edgeward.errors import InputError, NotFoundError, SchemaError
 from edgeward.publish.name_check import Question, addresses_in, ask
@@ -96,15 +97,12 @@ async def explain(store: Store, name: str, client: str, *, city_database: Path |
     city_database: go by this one in place of countries, as an edge does that has it. Raises InputError (no address, no
     database), NotFoundError (nothing is steered at that name), StoreError.
     """
-    try:
-        address = ipaddress.ip_address(client)
-    except ValueError:
-        raise InputError(f"{client!r} is no IP address", hint="edgeward dns explain NAME ADDRESS") from None
+    address = client_address(client)
     situation = await read_situation(store)
     name = name.lower().removesuffix(".")
     site = _site_at(situation, name)
     table = await asyncio.to_thread(_table, situation, city_database)
-    reports, answers = await asyncio.gather(_reports(store, situation.status), _ask_all(situation, name, client))
+    reports, answers = await asyncio.gather(_reports(store, situation.status), _ask_all(situation, name, str(address)))
     lacks, silent = lacking(reports, before={}).get(site, {}), _silent(reports, situation)
     order, match = table.explain(address.packed), table.match(address.packed)
     edges = {edge.name: edge for edge in table.edges}
@@ -133,7 +131,7 @@ async def explain(store: Store, name: str, client: str, *, city_database: Path |
         client=str(address),
         site=site,
         addresses=addresses,
-        ttl=30,
+        ttl=STEERED_TTL,
         scope=str(ipaddress.ip_network((address, match.prefix), strict=False)),
         source=order.source,
         because=order.because,
@@ -141,6 +139,23 @@ async def explain(store: Store, name: str, client: str, *, city_database: Path |
         ranked=ranked,
         served=tuple(_compared(each, addresses, situation, city_database) for each in answers),
     )
+
+
+def client_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return the address as name servers see it: an IPv4 address that is written as an IPv6 one is an IPv4 address.
+
+    Raises InputError for what is none, and for one with a zone (RFC 4007), which says nothing beyond one machine.
+    """
+    hint = "edgeward dns explain NAME ADDRESS"
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise InputError(f"{text!r} is no IP address", hint=hint) from None
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address.scope_id is not None:
+        raise InputError(f"{text!r} has a zone (after the %), which means something on one machine only", hint=hint)
+    return address.ipv4_mapped or address
 
 
 def _site_at(situation: Situation, name: str) -> str:

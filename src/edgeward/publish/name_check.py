@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -12,6 +13,7 @@ from edgeward.publish.name_service import Situation, read_situation
 from edgeward.store.connection import Store
 
 if TYPE_CHECKING:
+    import dns.edns
     import dns.message
 
 Transport = Literal["UDP", "TCP"]
@@ -60,12 +62,38 @@ class Question:
 class Reply:
     """What one server said: data of the answer's records of the type asked for, or what went wrong.
 
-    asked: whether this machine could ask it.
+    asked: whether this machine could ask it. lost: whether nothing came back, which may be the network's doing.
     """
 
     data: frozenset[bytes] = frozenset()
     wrong: str = ""
     asked: bool = True
+    lost: bool = False
+
+
+class Cookies:
+    """Cookies of the servers that are asked (RFC 7873): a client that is so many questions' source is over the limit of
+    answers soon, and one that sends a server's own cookie back has none.
+
+    Each server is sent a client cookie of its own, so that none can be told by another that it was asked there.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], dns.edns.CookieOption] = {}
+
+    def of(self, address: str, port: int) -> "dns.edns.CookieOption":
+        """Return the option to send to a server: without its part until there is one."""
+        import dns.edns
+
+        return self._known.setdefault((address, port), dns.edns.CookieOption(os.urandom(8), b""))
+
+    def learn(self, address: str, port: int, answer: "dns.message.Message") -> None:
+        """Keep the server's part, if the answer is to our own (RFC 7873 section 5.3)."""
+        import dns.edns
+
+        for option in answer.options:
+            if isinstance(option, dns.edns.CookieOption) and option.client == self.of(address, port).client:
+                self._known[address, port] = option
 
 
 async def check_names(store: Store) -> CheckReport:
@@ -88,12 +116,17 @@ async def ask_everything(situation: Situation) -> CheckReport:
         for address in situation.edges[edge].addresses
     ]
     questions = list(_questions(situation))
-    turns = asyncio.Semaphore(_AT_ONCE)
+    turns, cookies = asyncio.Semaphore(_AT_ONCE), Cookies()
     transports: tuple[Transport, ...] = ("UDP", "TCP")
+    dead: set[tuple[str, int, Transport]] = set()
 
     async def one(address: str, port: int, question: Question, transport: Transport) -> Reply:
+        way = (address, port, transport)
         async with turns:
-            return await ask(address, port, question, transport)
+            # Where nothing is answered just now, every second try would only take its time.
+            reply = await ask(address, port, question, transport, cookies=cookies, tries=1 if way in dead else 2)
+        (dead.add if reply.lost else dead.discard)(way)
+        return reply
 
     tried = [(server, question, transport) for server in servers for question in questions for transport in transports]
     replies = await asyncio.gather(
@@ -131,15 +164,38 @@ def _questions(situation: Situation) -> Iterator[Question]:
             yield Question(name, AAAA)
 
 
-async def ask(address: str, port: int, question: Question, transport: Transport = "UDP") -> Reply:
-    """Ask one name server once; over UDP, and TCP where that is too small for the answer."""
+async def ask(
+    address: str,
+    port: int,
+    question: Question,
+    transport: Transport = "UDP",
+    *,
+    cookies: Cookies | None = None,
+    tries: int = 2,
+) -> Reply:
+    """Ask one name server; over UDP, and TCP where that is too small for the answer.
+
+    tries: how often, while nothing comes back. cookies: what is known of the servers, and is learnt from this one.
+    """
+    cookies = cookies or Cookies()
+    reply = Reply()
+    for _ in range(tries):
+        reply = await _ask_once(address, port, question, transport, cookies)
+        if not reply.lost:
+            break
+    return reply
+
+
+async def _ask_once(address: str, port: int, question: Question, transport: Transport, cookies: Cookies) -> Reply:
     import dns.asyncquery
     import dns.edns
     import dns.exception
     import dns.message
     import dns.rdatatype
 
-    options: list[dns.edns.Option] = [dns.edns.ECSOption(question.client, question.bits)] if question.client else []
+    options: list[dns.edns.Option] = [cookies.of(address, port)]
+    if question.client:
+        options.append(dns.edns.ECSOption(question.client, question.bits))
     kind = dns.rdatatype.RdataType(question.kind)
     message = dns.message.make_query(question.name, kind, use_edns=0, options=options)
     try:
@@ -148,9 +204,11 @@ async def ask(address: str, port: int, question: Question, transport: Transport 
         else:
             answer = await dns.asyncquery.tcp(message, address, port=port, timeout=_SECONDS)
     except dns.exception.Timeout:
-        return Reply(wrong=f"no answer within {_SECONDS:.0f} s")
+        return Reply(wrong=f"no answer within {_SECONDS:.0f} s", lost=True)
     except (OSError, EOFError, dns.exception.DNSException) as error:
-        return Reply(wrong=str(error) or type(error).__name__, asked=not is_out_of_reach(address, error))
+        asked = not is_out_of_reach(address, error)
+        return Reply(wrong=str(error) or type(error).__name__, asked=asked, lost=asked)
+    cookies.learn(address, port, answer)
     return _reply(answer, question)
 
 

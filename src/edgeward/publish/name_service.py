@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from edgeward.core.dns_settings import DnsSettings
 from edgeward.core.fleet import EdgeRecord, EdgeStatus, HostClaim, Pointer, VerdictRecord
 from edgeward.dns.fleet_zones import FleetZones, fleet_zones, server_name, servers_of
 from edgeward.dns.records import rendered
+from edgeward.dns.view import STEERED_TTL
+from edgeward.dns.zone import Zone
 from edgeward.errors import ConflictError, InputError, NotFoundError
 from edgeward.publish.journal import write_down
 from edgeward.publish.progress import Progress, silent
@@ -42,10 +44,26 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
-    """What `dns show` shows. servers: name servers and their edges. records: static ones and steered names by zone."""
+class Entry:
+    """What one name has of one type. type: "A, AAAA" of a steered name, "" of one that is there and holds nothing yet.
 
-    zones: Mapping[str, tuple[str, ...]]
+    values: data as in zone files (RFC 1035 section 5), none where the name is steered to a site's edges. ttl: seconds.
+    """
+
+    name: str
+    type: str
+    ttl: int | None
+    values: tuple[str, ...] = ()
+    site: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What `dns show` shows. zones: what each has: its apex, then steered names, then all others. servers: name servers
+    and their edges. edges: their states.
+    """
+
+    zones: Mapping[str, tuple[Entry, ...]]
     servers: Mapping[str, str]
     edges: Mapping[str, str]
     problems: tuple[str, ...]
@@ -121,8 +139,26 @@ async def overview(store: Store) -> Overview:
     """Return zones, name servers, and the state of every edge as answers see it. Raises NotFoundError, StoreError."""
     situation = await read_situation(store)
     made = situation.zones
-    zones = {zone.origin: tuple(sorted({*zone.rrsets, *zone.steered} - {zone.origin})) for zone in made.zones}
+    zones = {zone.origin: tuple(entries_of(zone)) for zone in made.zones}
     servers = {server_name(edge, situation.settings): edge for edge in servers_of(situation.settings, situation.edges)}
     edges = sorted(situation.edges)
     states = {name: situation.out.get(name) or situation.silent.get(name, "up") for name in edges}
     return Overview(zones, servers, states, made.problems)
+
+
+def entries_of(zone: Zone) -> Iterator[Entry]:
+    """Yield what a zone has: its apex, then what is steered, then all else, each by name and number of the type."""
+    import dns.rdata
+    import dns.rdataclass
+    import dns.rdatatype
+
+    names = {*zone.rrsets, *zone.steered}
+    for name in sorted(names, key=lambda name: (name != zone.origin, name not in zone.steered, name)):
+        if name in zone.steered:
+            yield Entry(name, "A, AAAA", STEERED_TTL, site=zone.steered[name])
+        elif not zone.rrsets[name]:
+            yield Entry(name, "", None)
+        for number, rrset in sorted(zone.rrsets.get(name, {}).items()):
+            kind = dns.rdatatype.RdataType.make(number)
+            data = [dns.rdata.from_wire(dns.rdataclass.IN, kind, each, 0, len(each)) for each in rrset.rdatas]
+            yield Entry(name, dns.rdatatype.to_text(kind), rrset.ttl, tuple(each.to_text() for each in data))
