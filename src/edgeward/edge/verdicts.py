@@ -77,7 +77,7 @@ class Verdicts:
             live=self._live,
             epoch=epoch,
         )
-        self._log = VerdictLog(store, conditions, edge=self._name, epoch=epoch)
+        self._log = VerdictLog(store, conditions, edge=self._name, epoch=epoch, clock=self.clock.now)
 
     async def run(self) -> None:
         """Observe, listen and judge until cancelled."""
