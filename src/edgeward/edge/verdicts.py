@@ -37,7 +37,8 @@ class Verdicts:
 
     out: edges that no answer should name, each with the reason. drained: those of them that an operator took out.
     lacking: by site, those that do not hold its live release, with the reason. silent: by edge, families over which it
-    does not answer, each with the reason. `changed` is set when one of these changes; cleared by who reads.
+    does not answer, each with the reason. `changed` is set when somebody comes or goes in one of these; cleared by who
+    reads. The reasons are those of then: other words alone are no change.
     verdicts: on every edge of the fleet.
     """
 
@@ -135,7 +136,9 @@ class Verdicts:
         # Of itself an edge knows nothing that others do not tell it.
         known = {edge: said for edge, said in self.silent.items() if edge in self._edges and edge != self._name}
         silent = health.silent(reports, before=known)
-        if (out, drained, lacks, silent) != (self.out, self.drained, self.lacking, self.silent):
+        # Other words for the same are no change: one is a durable write, and answers that are forgotten.
+        told = (self.drained, *_who(self.out, self.lacking, self.silent))
+        if (drained, *_who(out, lacks, silent)) != told:
             self.out, self.drained, self.lacking, self.silent = out, drained, lacks, silent
             self.changed.set()
         speaking = {each.observer for each in reports if each.connected}
@@ -221,3 +224,11 @@ class Verdicts:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_HEARTBEAT):
                     await self.observer.changed.wait()
+
+
+def _who(
+    out: Mapping[str, str], lacking: Mapping[str, Mapping[str, str]], silent: Mapping[str, Mapping[int, str]]
+) -> tuple[object, ...]:
+    """Return what answers depend on: who is out, lacking, silent, without the reasons."""
+    sites = {site: edges.keys() for site, edges in lacking.items()}
+    return out.keys(), sites, {edge: families.keys() for edge, families in silent.items()}
