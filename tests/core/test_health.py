@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -231,7 +232,29 @@ def test_an_edge_that_lacks_very_much_is_down() -> None:
     rows = [Seen("syd", 4, after([GOOD]), 1.0, {f"s{number}": "" for number in range(MOST_LACKING + 1)})]
     made = report("fra", rows, references={}, at=5).observations[0]
     assert (made.up, made.lacking) == (False, {})
-    assert made.because == "it does not hold the live releases of 1,001 sites"
+    assert made.because == "it does not hold the live releases of 4,001 sites"
+
+
+def test_a_report_is_bounded_over_all_its_targets() -> None:
+    """By the edges that lack most, those that are unsure of most sites too; the store takes what is left, whatever the
+    names.
+    """
+    sites = [f"{number:063}" for number in range(1000)]
+    rows = [
+        Seen(f"e{number:02}", 4, after([GOOD]), 1.0, dict.fromkeys(sites[: 1000 - number], R1), frozenset(sites))
+        for number in range(14)
+    ]
+    rows.append(Seen("few", 4, after([GOOD]), 1.0, {"www": R1}, frozenset({"blog"})))
+    made = report("fra", rows, references={}, at=5)
+    kept = {each.target: len(each.lacking) for each in made.observations if each.up}
+    assert kept == {"e10": 990, "e11": 989, "e12": 988, "e13": 987, "few": 1}
+    assert made.observations[0].because == "it does not hold the live releases of 1,000 sites"
+    unsure = [Seen(f"e{number:02}", 4, after([GOOD]), 1.0, {}, frozenset(sites)) for number in range(15)]
+    doubting = {each.target: each.unsure for each in report("fra", unsure, references={}, at=5).observations}
+    assert [edge for edge, doubts in doubting.items() if doubts is not None] == ["e00", "e01", "e02", "e03"]
+    both = zip(made.observations, doubting.values(), strict=True)
+    largest = replace(made, observations=tuple(replace(each, unsure=doubts) for each, doubts in both))
+    assert 700_000 < len(largest.to_bytes()) < 1024 * 1024
 
 
 NAMES = st.text("abcdefgh0123", min_size=1, max_size=8)

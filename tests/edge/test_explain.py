@@ -1,16 +1,23 @@
 """What `edgeward dns explain` says of a real fleet is what its name servers answer."""
 
 import asyncio
+import re
 from collections.abc import Callable
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
+from rich.console import Console
+
 from deploying import ONE, Deployer
+from edgeward.cli.tables_dns import explanation
+from edgeward.core.fleet import EdgeRecord
 from edgeward.errors import NotFoundError
 from edgeward.publish.explain import Explanation, RankedEdge, explain
 from edgeward.publish.name_service import apply_settings
 from edgeward.store.connection import Store
 from fleet import prepare_fleet, started
-from name_servers import DNS, NEAR, SETTINGS
+from name_servers import DNS, NEAR, SETTINGS, steering
 from verdicts import settled
 from waiting import eventually
 
@@ -62,3 +69,28 @@ async def test_an_edge_without_the_live_release_has_its_grace_and_is_out_then(
 
         await eventually(back, within=20)
         await pushing
+
+
+async def test_an_edge_that_is_named_because_all_are_out_is_said_to_be_named(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """With the reason why it is out; the other one is out for the same reason, and not named."""
+    async with steering(tmp_path / "fleet", loopback_addresses, deployer, edges=2) as fleet, fleet.store() as store:
+
+        async def found() -> Explanation:
+            return await explain(store, "www.example.test", NEAR["fra"])
+
+        assert (await found()).failed_open == ()
+        for edge in ("fra", "iad"):
+            stored = await store.edges.get(edge)
+            assert stored is not None
+            record = replace(EdgeRecord.from_bytes(stored.value), drained=True, drained_because="disk")
+            await store.edges.update(edge, record.to_bytes(), stored.revision)
+        why = await found()
+        assert (why.addresses, why.failed_open) == ((fleet["fra"].address,), ("fra",))
+        console = Console(width=100, file=StringIO())
+        console.print(*explanation(why))
+        assert isinstance(console.file, StringIO)
+        shown = console.file.getvalue()
+        assert re.search(r"fra .* all are out: named all the same: drained: disk", shown)
+        assert re.search(r"iad .* not named: drained: disk", shown)

@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
 
 from edge_parts import Clock
 from edgeward.core.fleet import VerdictRecord
@@ -27,18 +30,25 @@ class Writer:
     clock: Clock = field(default_factory=Clock)
     conditions: Conditions = field(default_factory=Conditions)
     silent: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    steady: Clock | None = None
+    """What durations are measured by, where the clock jumps."""
+    speaking: set[str] = field(default_factory=set)
+    """Who is heard, if it is not all that are up."""
 
     def __post_init__(self) -> None:
-        self.log = VerdictLog(self.store, self.conditions, edge=self.edge, epoch=self.clock)
+        self.log = VerdictLog(
+            self.store, self.conditions, edge=self.edge, epoch=self.clock, clock=self.steady or self.clock
+        )
 
-    def think(self, *, up: bool, fra: bool = True) -> None:
-        """Have this edge see syd up or down, and fra, the first to write, too."""
+    def think(self, *, up: bool, fra: bool = True, iad: bool = True) -> None:
+        """Have this edge see syd up or down, fra, the first to write, and iad too."""
         verdicts = {
-            "fra": Verdict("fra", fra, () if fra else DOWN),
-            "iad": Verdict("iad", True),
-            "syd": Verdict("syd", up, () if up else DOWN),
+            name: Verdict(name, is_up, () if is_up else DOWN)
+            for name, is_up in (("fra", fra), ("iad", iad), ("syd", up))
         }
-        self.log.note(verdicts, silent=self.silent, alone=False, speaking=SPEAKING if fra else {"iad"})
+        self.log.note(
+            verdicts, silent=self.silent, alone=False, speaking=self.speaking or (SPEAKING if fra else {"iad"})
+        )
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
@@ -153,8 +163,10 @@ async def test_a_family_that_is_silent_is_told_when_it_has_been_so_for_a_while(s
         assert (found.up, found.silent) == (True, (6,))
         silent = "edge syd does not answer over IPv6: fra: no answer; iad: no answer"
         await eventually(lambda: fra.conditions.sentences == (silent,))
-        fra.clock.now += 60
+        fra.clock.now += 55
         fra.silent = {}
+        fra.think(up=True)
+        fra.clock.now += 5
         fra.think(up=True)
         await eventually(lambda: fra.told(4))
         await eventually(lambda: fra.conditions.sentences == ())
@@ -163,7 +175,7 @@ async def test_a_family_that_is_silent_is_told_when_it_has_been_so_for_a_while(s
         "edge syd is down",
         "edge syd is up again, after 0 s",
         "edge syd does not answer over IPv6",
-        "edge syd is up again, after 60 s",
+        "edge syd answers over IPv6 again, after 60 s",
     ]
 
 
@@ -176,3 +188,144 @@ async def test_a_record_whose_acknowledgement_was_lost_has_its_event(store: Stor
         await eventually(lambda: fra.told(1))
         fra.think(up=True)
         await eventually(lambda: fra.told(2))
+
+
+async def test_an_edge_that_is_removed_while_another_is_written_down_ends_nothing(store: Store) -> None:
+    """The fleet of the moment is written down to its end; the next look has the new one."""
+    fra = Writer(store, "fra")
+    real = store.verdicts
+
+    class Meddling:
+        """The bucket; while something is created in it, the operator takes syd out."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+        async def create(self, edge: str, data: bytes, *, deadline: float) -> int:
+            revision = await real.create(edge, data, deadline=deadline)
+            fra.log.note(
+                {"fra": Verdict("fra", True), "iad": Verdict("iad", False, DOWN)},
+                silent={}, alone=False, speaking=SPEAKING,
+            )  # fmt: skip
+            return revision
+
+    store.verdicts = Meddling()  # type: ignore[assignment]
+    async with fra.writing():
+        fra.think(up=False, iad=False)
+
+        async def is_gone() -> bool:
+            return await fra.record() is None
+
+        await eventually(lambda: fra.told(2))
+        await eventually(is_gone)
+
+
+async def test_edges_do_not_wait_for_each_others_events(store: Store) -> None:
+    """Where no event can be stored, what is down is written down all the same, all of it."""
+    fra = Writer(store, "fra")
+    await lose_events(store)
+    async with fra.writing():
+        fra.think(up=False)
+        await eventually(lambda: fra.wrote(up=False))
+        fra.think(up=False, iad=False)
+        await eventually(lambda: fra.wrote(up=False, edge="iad"))
+        await have_events(store)
+        await eventually(lambda: fra.told(2), within=20)
+    assert {text.partition(":")[0] for _, text in await fra.events()} == {"edge syd is down", "edge iad is down"}
+
+
+async def silent_syd(fra: Writer) -> None:
+    """Have it written down that syd does not answer over IPv6."""
+    fra.silent = {"syd": {6: "fra: no answer"}}
+    fra.think(up=True)
+    (fra.steady or fra.clock).now += 5
+    fra.think(up=True)
+    await eventually(lambda: fra.told(1))
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+async def test_a_writer_that_has_just_started_takes_no_silence_back(store: Store, remembered: bool) -> None:
+    """Whether or not it knows on its own who is silent: a silence that is written down is over when it has been so for
+    five seconds.
+    """
+    fra = Writer(store, "fra")
+    async with fra.writing():
+        await silent_syd(fra)
+    again = Writer(store, "fra", clock=fra.clock)
+    silence = "edge syd does not answer over IPv6: fra: no answer"
+    async with again.writing():
+        if remembered:
+            again.silent = fra.silent
+        again.think(up=True)
+        await eventually(lambda: again.conditions.sentences == (silence,))
+        again.clock.now += 4
+        again.silent = fra.silent
+        again.think(up=True)
+        again.clock.now += 6
+        again.think(up=True, iad=False)
+        await eventually(lambda: again.told(2))
+        assert again.conditions.sentences[-1] == silence
+    assert [text.partition(":")[0] for _, text in await fra.events()] == [
+        "edge syd does not answer over IPv6",
+        "edge iad is down",
+    ]
+
+
+async def test_a_clock_that_is_set_back_delays_no_silence(store: Store) -> None:
+    """Five seconds are five seconds, though the time of day is an hour earlier after them."""
+    fra = Writer(store, "fra", steady=Clock(0))
+    async with fra.writing():
+        fra.silent = {"syd": {6: "fra: no answer"}}
+        fra.think(up=True)
+        fra.clock.now -= 3600
+        await silent_syd(fra)
+
+
+async def test_no_time_is_negative(store: Store) -> None:
+    """A record by an edge whose clock is ahead: its event is that edge's, and the time between is none."""
+    fra = Writer(store, "fra")
+    await store.verdicts.create("syd", VerdictRecord("syd", False, DOWN, fra.clock() + 30, "iad").to_bytes())
+    async with fra.writing():
+        fra.think(up=True)
+        await eventually(lambda: fra.told(1))
+    assert await fra.events() == [("fra", "edge syd is up again, after 0 s")]
+
+
+async def test_who_follows_a_record_knows_its_age_whatever_its_clock_says(store: Store) -> None:
+    """An edge whose clock is five minutes behind stores the events that another could not."""
+    fra, iad = Writer(store, "fra"), Writer(store, "iad")
+    iad.clock.now -= 300
+    async with iad.writing():
+        iad.think(up=True, fra=False)
+        await eventually(lambda: iad.told(1))
+        iad.think(up=True)
+        await lose_events(store)
+        async with fra.writing():
+            fra.think(up=False)
+            await eventually(lambda: fra.wrote(up=False))
+            await eventually(lambda: fra.wrote(up=True, edge="fra"))
+        await have_events(store)
+        iad.speaking = {"iad"}
+        iad.think(up=False)
+        await eventually(lambda: iad.told(2), within=20)
+    assert {(by, text.partition(":")[0].partition(",")[0]) for by, text in await iad.events()} == {
+        ("fra", "edge fra is up again"),
+        ("fra", "edge syd is down"),
+    }
+
+
+async def test_who_has_just_started_sends_no_event_of_the_future_again(store: Store) -> None:
+    """By a clock that is behind, the change may be long ago, and its event be there."""
+    iad = Writer(store, "iad", steady=Clock(0))
+    await store.verdicts.create("syd", VerdictRecord("syd", False, DOWN, iad.clock() + 300, "fra").to_bytes())
+    async with iad.writing():
+        iad.think(up=False, fra=False)
+        await eventually(lambda: iad.told(1))
+        iad.clock.now += 300
+        iad.speaking = {"iad"}
+        iad.think(up=False)
+        await eventually(lambda: iad.told(2))
+    assert {text.partition(":")[0].partition(",")[0] for _, text in await iad.events()} == {
+        "edge fra is down",
+        "edge fra is up again",
+    }

@@ -3,7 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from edgeward.store.connection import open_store
+import pytest
+
+from edgeward.store.connection import Store, open_store
 from edgeward.store.server import ServerSettings, StateServer
 from waiting import eventually
 
@@ -36,3 +38,17 @@ async def test_everybody_hears_everybody_over_every_connection(
             for task in following:
                 task.cancel()
             await asyncio.gather(*following, return_exceptions=True)
+
+
+async def test_a_report_that_is_too_large_is_said_once(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """It is not sent; and again when one has been sent in between."""
+    for data, sent, said in (
+        (b"x" * (1024 * 1024 + 1), False, 1),
+        (b"x", True, 1),
+        (b"x" * (1024 * 1024 + 1), False, 2),
+    ):
+        for _ in range(2):
+            assert await store.observations.send("fra", data) == sent
+        lines = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+        assert len(lines) == said
+        assert lines[0].startswith("a health report of 1048577 bytes cannot be sent, the state server takes 1048576:")

@@ -82,7 +82,8 @@ def explanation(found: Explanation) -> list[RenderableType]:
         milliseconds = "-" if each.milliseconds is None else f"{each.milliseconds:.0f}"
         because = Text(visible(each.because))
         if each.state:
-            because = Text(f"not named: {visible(each.state)}", style=BAD)
+            is_named = "all are out: named all the same" if each.edge in found.failed_open else "not named"
+            because = Text(f"{is_named}: {visible(each.state)}", style=BAD)
         if each.note:
             because = Text.assemble(because, "; ", (visible(each.note), BAD))
         order.add_row(str(number), visible(each.edge), visible(each.location), milliseconds, because)

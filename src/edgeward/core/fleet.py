@@ -3,7 +3,7 @@
 Each is stored as canonical JSON under one key and changed by compare-and-set. Times are whole seconds since the epoch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import UnionType
 from typing import Literal, Self, Union, get_args, get_origin, get_type_hints
@@ -236,13 +236,18 @@ class EdgeRecord(_Record):
         return self.drained and (self.drained_until is None or now < self.drained_until)
 
 
+def families_text(families: Iterable[int]) -> str:
+    """Return what people call families (4, 6): "IPv4 and IPv6"."""
+    return " and ".join(f"IPv{family}" for family in families)
+
+
 @dataclass(frozen=True, slots=True)
 class VerdictRecord(_Record):
     """The last verdict on an edge that was written down for the whole fleet; an edge without one was never down.
 
     because: the evidence, one sentence of each observer. silent: families (4, 6) over which an edge that is up does not
-    answer. at, by: when and by which edge it was written down. after:
-    seconds since the verdict before, None: there was none.
+    answer; answers: those over which it does again. at, by: when and by which edge it was written down. after: seconds
+    since the verdict before, None: there was none.
     """
 
     edge: str
@@ -252,16 +257,17 @@ class VerdictRecord(_Record):
     by: str
     after: int | None = None
     silent: tuple[int, ...] = ()
+    answers: tuple[int, ...] = ()
 
     @property
     def silence(self) -> str:
         """Over which families an edge that is up does not answer, with the evidence; "" if it does over all."""
-        families = " and ".join(f"IPv{family}" for family in self.silent)
-        return f"over {families}: {'; '.join(self.because)}" if families else ""
+        return f"over {families_text(self.silent)}: {'; '.join(self.because)}" if self.silent else ""
 
     @classmethod
     def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:
-        return {**value, "because": tuple(value["because"]), "silent": tuple(value.get("silent", ()))}
+        families = {name: tuple(value.get(name, ())) for name in ("silent", "answers")}
+        return {**value, "because": tuple(value["because"]), **families}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,19 @@ clock.
 """
 
 import hashlib
+import itertools
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 from edgeward.core.codec import Json, canonical_bytes, parse_object
 from edgeward.errors import SchemaError
 
 SCHEMA: Final = (1, 0)
-MOST_LACKING: Final = 1000
-"""An edge that lacks the live releases of more sites than that is down: a report has to stay small."""
+MOST_LACKING: Final = 4000
+"""Sites that are lacking in one report, of all targets together, and as many that are unsure: with names of 63 letters
+that is 0.8 MB, and the store takes messages of 1 MiB. Beyond that the edges that lack most are down.
+"""
 
 _MOST_WORDS: Final = 200
 
@@ -205,7 +208,7 @@ def report(observer: str, seen: Iterable[Seen], *, references: Mapping[int, bool
     for each in known:
         if each.family not in blind:
             by_edge.setdefault(each.edge, []).append(each)
-    rows = tuple(_row(edge, rows) for edge, rows in sorted(by_edge.items()))
+    rows = _bounded([_row(edge, rows) for edge, rows in sorted(by_edge.items())])
     return Report(observer, connected=not families or blind != families, observations=rows, at=at)
 
 
@@ -215,19 +218,35 @@ def _row(edge: str, seen: list[Seen]) -> Observation:
         lacking.update(each.lacking)
     compared = [each.unsure for each in seen if each.unsure is not None]
     unsure = frozenset[str]().union(*compared) - lacking.keys() if compared else None
-    if unsure is not None and len(unsure) > MOST_LACKING:
-        unsure = None
     failing: dict[int, list[str]] = {each.family: [] for each in seen}
     for each in seen:
         if not each.trend.up:
             failing[each.family].append(each.trend.because)
     families = {family: "; ".join(reasons) for family, reasons in failing.items()}
     because = "; ".join(families.values()) if all(families.values()) else ""
-    if len(lacking) > MOST_LACKING:
-        because = "; ".join(filter(None, [because, f"it does not hold the live releases of {len(lacking):,} sites"]))
-        lacking = {}
     times = [each.milliseconds for each in seen if each.milliseconds is not None]
     return Observation(edge, not because, because, max(times, default=None), lacking, families, unsure)
+
+
+def _bounded(rows: list[Observation]) -> tuple[Observation, ...]:
+    """Return the rows with no more sites than a report may have."""
+    lacking = _beyond({each.target: len(each.lacking) for each in rows})
+    unsure = _beyond({each.target: len(each.unsure or ()) for each in rows})
+    found = []
+    for each in rows:
+        row = replace(each, unsure=None) if each.target in unsure else each
+        if each.target in lacking:
+            many = f"it does not hold the live releases of {len(each.lacking):,} sites"
+            row = replace(row, up=False, because="; ".join(filter(None, [each.because, many])), lacking={})
+        found.append(row)
+    return tuple(found)
+
+
+def _beyond(counts: Mapping[str, int]) -> set[str]:
+    """Return the edges with the largest counts, those without which the sum is within bounds."""
+    edges = sorted(counts, key=lambda edge: (counts[edge], edge))
+    sums = itertools.accumulate(counts[edge] for edge in edges)
+    return {edge for edge, total in zip(edges, sums, strict=True) if total > MOST_LACKING}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Final
 
-from edgeward.core.fleet import VerdictRecord
+from edgeward.core.fleet import VerdictRecord, families_text
 from edgeward.core.health import Verdict
 from edgeward.edge.conditions import Conditions
 from edgeward.errors import ConflictError, SchemaError, StoreError
@@ -24,9 +26,10 @@ _TRIED: Final = EVENT_WINDOW / 2
 takes one.
 """
 _SETTLED: Final = 5
-"""Seconds after which an edge that is up has a family over which it does not answer: one that dies does not begin with
-that.
+"""Seconds for which a family has to be silent, or to answer again, before that is told: an edge that dies does not
+begin with a silence, and a writer that has just started does not know yet what the others see.
 """
+_FAMILIES: Final = (4, 6)
 
 
 class VerdictLog:
@@ -38,17 +41,30 @@ class VerdictLog:
     store in between, before the next.
     """
 
-    def __init__(self, store: Store, conditions: Conditions, *, edge: str, epoch: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        conditions: Conditions,
+        *,
+        edge: str,
+        epoch: Callable[[], int],
+        clock: Callable[[], float],
+    ) -> None:
+        """epoch: for people, and may jump. clock: seconds that never go back, by which all durations are measured."""
         self._store = store
         self._conditions = conditions
         self._edge = edge
         self._epoch = epoch
+        self._clock = clock
         self._verdicts: Mapping[str, Verdict] = {}
         self._alone = True
         self._speaking: Collection[str] = ()
         self._silent: Mapping[str, Mapping[int, str]] = {}
-        self._since: dict[tuple[str, int], int] = {}
-        """Since when which edge does not answer over which family."""
+        self._families: dict[tuple[str, int], tuple[bool, float]] = {}
+        """By edge and family, whether it is silent, and since when."""
+        self._changed: dict[str, tuple[int, float]] = {}
+        """By edge, the revision of its record, and when that was written by this edge's own clock."""
+        self._following = False
         self._told: dict[str, int] = {}
         """By edge, the revision of the record whose event is known to be stored."""
         self._wake = asyncio.Event()
@@ -69,9 +85,13 @@ class VerdictLog:
         }:
             self._wake.set()
         self._verdicts, self._silent, self._alone, self._speaking = verdicts, silent, alone, speaking
-        now = self._epoch()
-        quiet = [(edge, family) for edge, families in silent.items() for family in families]
-        self._since = {each: self._since.get(each, now) for each in quiet}
+        now = self._clock()
+        families: dict[tuple[str, int], tuple[bool, float]] = {}
+        for each in itertools.product(verdicts, _FAMILIES):
+            is_silent = each[1] in silent.get(each[0], {})
+            known = self._families.get(each)
+            families[each] = known if known is not None and known[0] == is_silent else (is_silent, now)
+        self._families = families
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -84,15 +104,15 @@ class VerdictLog:
             await asyncio.sleep(_LOOK)
 
     async def _keep(self, watch: Watch) -> None:
+        self._following = False
         while True:
             self._wake.clear()
+            self._see(watch)
             if not self._alone and watch.current and self._edge == self._writer():
                 try:
                     await self._write(watch)
                 except StoreError as error:
                     _LOG.debug("a verdict could not be written down: %s", error.message)
-                except ConflictError:
-                    _LOG.debug("another edge has written a verdict down")
             self._tell(watch)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK):
@@ -102,52 +122,111 @@ class VerdictLog:
         up = [edge for edge in self._speaking if edge in self._verdicts and self._verdicts[edge].up]
         return min(up or self._speaking, default=None)
 
-    def _thinks(self, edge: str) -> VerdictRecord:
-        """Return what this edge thinks of an edge now."""
-        verdict, now = self._verdicts[edge], self._epoch()
-        silent = {
-            family: why
-            for family, why in sorted(self._silent.get(edge, {}).items())
-            if verdict.up and now - self._since[edge, family] >= _SETTLED
-        }
-        because = tuple(silent.values()) or verdict.because
-        return VerdictRecord(edge, verdict.up, because, now, self._edge, silent=tuple(silent))
+    def _see(self, watch: Watch) -> None:
+        """Note when each record was written: one that comes in while the store is followed, just now.
+
+        Of others only the clock of who wrote them tells; one of the future tells nothing, and the event stays away.
+        """
+        now, was_following = self._clock(), self._following
+        self._following = watch.current
+        for edge, stored in watch.state.items():
+            record = _parse(watch, edge)
+            # What this edge has just written may not have come back yet.
+            if record is None or (edge in self._changed and self._changed[edge][0] >= stored.revision):
+                continue
+            age = 0 if was_following else self._epoch() - record.at
+            self._changed[edge] = stored.revision, now - age if age >= 0 else -math.inf
+
+    def _thinks(self, verdict: Verdict, known: VerdictRecord | None) -> VerdictRecord:
+        """Return what this edge thinks of an edge now. known: what is written down of it."""
+        told = known.silent if known is not None and known.up else ()
+        silent = tuple(each for each in _FAMILIES if verdict.up and self._is_silent(verdict.edge, each, told))
+        answers = tuple(each for each in told if verdict.up and each not in silent)
+        because = () if answers else verdict.because
+        if silent:
+            said = self._silent.get(verdict.edge, {})
+            because = tuple(said[each] for each in silent if each in said) or (known.because if known else ())
+        return VerdictRecord(
+            verdict.edge, verdict.up, because, self._epoch(), self._edge, silent=silent, answers=answers
+        )
+
+    def _is_silent(self, edge: str, family: int, told: Collection[int]) -> bool:
+        """Whether an edge does not answer over a family; as it was told until that has been otherwise for a while."""
+        now, before = self._clock(), family in told
+        is_silent, since = self._families.get((edge, family), (before, now))
+        return is_silent if now - since >= _SETTLED else before
 
     async def _write(self, watch: Watch) -> None:
-        """Bring events and records to what this edge thinks. Raises StoreError, ConflictError."""
-        for edge, last in list(watch.state.items()):
+        """Bring records and events to what this edge thinks, the records first. Raises StoreError."""
+        owed = {
+            edge: (known, stored.revision)
+            for edge, stored in watch.state.items()
+            if (known := _parse(watch, edge)) is not None and self._owes(edge, stored.revision)
+        }
+        waiting = False
+        # Taken once: the fleet may change while something is written.
+        verdicts = self._verdicts
+        for edge, verdict in verdicts.items():
             known = _parse(watch, edge)
-            if known is not None:
-                await self._record_event(known, last.revision)
-        for edge in self._verdicts:
-            known, record = _parse(watch, edge), self._thinks(edge)
+            record = self._thinks(verdict, known)
             if (record.up, record.silent) == ((True, ()) if known is None else (known.up, known.silent)):
                 continue
-            record = replace(record, after=None if known is None else record.at - known.at)
-            stored = watch.state.get(edge)
-            if stored is None:
-                revision = await self._store.verdicts.create(edge, record.to_bytes(), deadline=_DEADLINE)
-            else:
-                revision = await self._store.verdicts.update(
-                    edge, record.to_bytes(), stored.revision, deadline=_DEADLINE
-                )
-            await self._record_event(record, revision)
-        for edge in watch.state.keys() - self._verdicts.keys():
-            await self._store.verdicts.delete(edge, watch.state[edge].revision, deadline=_DEADLINE)
+            if edge in owed:
+                waiting = True
+                continue
+            # A clock that was set back, or that of another edge, makes no time negative.
+            record = replace(record, after=None if known is None else max(0, record.at - known.at))
+            revision = await self._put(record, watch)
+            if revision is not None:
+                self._changed[edge] = revision, self._clock()
+                owed[edge] = record, revision
+        for edge in watch.state.keys() - verdicts.keys() - owed.keys():
+            with contextlib.suppress(ConflictError):
+                await self._store.verdicts.delete(edge, watch.state[edge].revision, deadline=_DEADLINE)
+        told = await asyncio.gather(*(self._record_event(*each) for each in owed.values()))
+        if waiting and any(told):
+            self._wake.set()
 
-    async def _record_event(self, record: VerdictRecord, revision: int) -> None:
-        """Store the event of a change, unless it is known to be stored or is too old. Raises StoreError."""
-        edge = record.edge
-        if self._told.get(edge) == revision or self._epoch() - record.at > _TRIED:
-            return
-        facts = {"edge": edge, "up": record.up, "silent": list(record.silent), "evidence": list(record.because)}
+    async def _put(self, record: VerdictRecord, watch: Watch) -> int | None:
+        """Write a record down; return its revision, None if another edge has written one. Raises StoreError."""
+        stored, data = watch.state.get(record.edge), record.to_bytes()
+        try:
+            if stored is None:
+                return await self._store.verdicts.create(record.edge, data, deadline=_DEADLINE)
+            return await self._store.verdicts.update(record.edge, data, stored.revision, deadline=_DEADLINE)
+        except ConflictError:
+            _LOG.debug("another edge has written a verdict on edge %s down", record.edge)
+            return None
+
+    def _owes(self, edge: str, revision: int) -> bool:
+        """Whether the event of a change is still to be stored: it is not known to be, and the change is not too old."""
+        if self._told.get(edge, 0) >= revision:
+            return False
+        known, changed = self._changed.get(edge, (None, -math.inf))
+        return known == revision and self._clock() - changed <= _TRIED
+
+    async def _record_event(self, record: VerdictRecord, revision: int) -> bool:
+        """Store the event of a change; return whether it is stored."""
+        facts = {
+            "edge": record.edge,
+            "up": record.up,
+            "silent": list(record.silent),
+            "answers": list(record.answers),
+            "evidence": list(record.because),
+        }
         event = Event("verdict", record.at, record.by, _sentence(record), facts)
-        await self._store.events.record(event, ident=f"verdict.{edge}.{revision}", deadline=_DEADLINE)
-        self._told[edge] = revision
+        ident = f"verdict.{record.edge}.{revision}"
+        try:
+            await self._store.events.record(event, ident=ident, deadline=_DEADLINE)
+        except StoreError as error:
+            _LOG.debug("the event of a verdict could not be stored: %s", error.message)
+            return False
+        self._told[record.edge] = revision
+        return True
 
     def _tell(self, watch: Watch) -> None:
         if self._alone:
-            records = [self._thinks(edge) for edge in self._verdicts]
+            records = [self._thinks(verdict, _parse(watch, edge)) for edge, verdict in self._verdicts.items()]
         else:
             found = [_parse(watch, edge) for edge in watch.state]
             records = [each for each in found if each is not None and each.by == self._edge]
@@ -162,6 +241,8 @@ def _sentence(record: VerdictRecord) -> str:
     if record.silent:
         return f"edge {record.edge} does not answer {record.silence}"
     after = "" if record.after is None else f", after {record.after} s"
+    if record.answers:
+        return f"edge {record.edge} answers over {families_text(record.answers)} again{after}"
     return f"edge {record.edge} is up again{after}{evidence}"
 
 

@@ -39,7 +39,8 @@ class Verdicts:
 
     out: edges that no answer should name, each with the reason. drained: those of them that an operator took out.
     lacking: by site, those that do not hold its live release, with the reason. silent: by edge, families over which it
-    does not answer, each with the reason. `changed` is set when one of these changes; cleared by who reads.
+    does not answer, each with the reason. `changed` is set when somebody comes or goes in one of these; cleared by who
+    reads. The reasons are those of then: other words alone are no change.
     verdicts: on every edge of the fleet.
     """
 
@@ -80,7 +81,7 @@ class Verdicts:
             live=self._live,
             epoch=epoch,
         )
-        self._log = VerdictLog(store, conditions, edge=self._name, epoch=epoch)
+        self._log = VerdictLog(store, conditions, edge=self._name, epoch=epoch, clock=self.clock.now)
 
     async def run(self) -> None:
         """Observe, listen and judge until cancelled."""
@@ -141,7 +142,9 @@ class Verdicts:
         drained = frozenset(withdrawn)
         lacks = lacking(reports, before=self._lacking_before(reports))
         silent = self._silent(reports, out, now)
-        if (out, drained, lacks, silent) != (self.out, self.drained, self.lacking, self.silent):
+        # Other words for the same are no change: one is a durable write, and answers that are forgotten.
+        told = (self.drained, *_who(self.out, self.lacking, self.silent))
+        if (drained, *_who(out, lacks, silent)) != told:
             self.out, self.drained, self.lacking, self.silent = out, drained, lacks, silent
             self.changed.set()
         speaking = {each.observer for each in reports if each.connected}
@@ -238,3 +241,11 @@ class Verdicts:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_HEARTBEAT):
                     await self.observer.changed.wait()
+
+
+def _who(
+    out: Mapping[str, str], lacking: Mapping[str, Mapping[str, str]], silent: Mapping[str, Mapping[int, str]]
+) -> tuple[object, ...]:
+    """Return what answers depend on: who is out, lacking, silent, without the reasons."""
+    sites = {site: edges.keys() for site, edges in lacking.items()}
+    return out.keys(), sites, {edge: families.keys() for edge, families in silent.items()}

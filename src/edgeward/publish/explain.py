@@ -69,7 +69,8 @@ class Served:
 class Explanation:
     """Why a client gets an answer. scope: the network that has this same order. addresses: A, then AAAA records.
 
-    geography: "by country", or the city database that was named. served: of each name server of the fleet.
+    geography: "by country", or the city database that was named. served: of each name server of the fleet. failed_open:
+    edges that are named although they are out, since all are.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Explanation:
     geography: str
     ranked: tuple[RankedEdge, ...]
     served: tuple[Served, ...]
+    failed_open: tuple[str, ...] = ()
 
 
 def _silent(reports: Collection[Report], situation: Situation) -> dict[str, dict[int, str]]:
@@ -115,6 +117,11 @@ async def explain(store: Store, name: str, client: str, *, city_database: Path |
         for family in families
     ]  # fmt: skip
     addresses = tuple(found for answer in chosen for found in answer.addresses)
+    # As far as it failed open, an edge is named over a family though it does not answer there.
+    opened = {
+        edge: {family for family, each in zip(families, chosen, strict=True) if each.failed_open and edge in each.edges}
+        for edge in edges
+    }
     ranked = tuple(
         RankedEdge(
             edge=each.edge,
@@ -122,7 +129,7 @@ async def explain(store: Store, name: str, client: str, *, city_database: Path |
             milliseconds=each.milliseconds,
             because=each.because,
             state=situation.out.get(each.edge) or lacks.get(each.edge) or "",
-            note="; ".join(_notes(situation, site, each.edge, lacks, silent)),
+            note="; ".join(_notes(situation, site, each.edge, lacks, silent, opened=opened[each.edge])),
         )
         for each in order.ranked
     )
@@ -138,6 +145,7 @@ async def explain(store: Store, name: str, client: str, *, city_database: Path |
         geography=f"by the city database {city_database.name}" if city_database else "by country",
         ranked=ranked,
         served=tuple(_compared(each, addresses, situation, city_database) for each in answers),
+        failed_open=tuple(each.edge for each in order.ranked if opened[each.edge]),
     )
 
 
@@ -208,9 +216,14 @@ def _notes(
     edge: str,
     lacking: Mapping[str, str],
     silent: Mapping[str, Mapping[int, str]],
+    *,
+    opened: Collection[int],
 ) -> list[str]:
-    """Return what is to be known of an edge besides its state."""
-    notes = [f"not named over IPv{family}: {why}" for family, why in sorted(silent.get(edge, {}).items())]
+    """Return what is to be known of an edge besides its state. opened: families over which it is named all the same."""
+    notes = [
+        f"{'named all the same' if family in opened else 'not named'} over IPv{family}: {why}"
+        for family, why in sorted(silent.get(edge, {}).items())
+    ]
     pointer, status = situation.live.get(site), situation.status.get(edge)
     if pointer is None or pointer.release is None or status is None or edge in lacking:
         return notes
