@@ -80,6 +80,22 @@ def test_an_observer_with_a_broken_family_of_its_own_changes_nothing() -> None:
     assert silent(judged(*each_other), addresses={"fra": BOTH, "iad": BOTH}, out=()) == {}
 
 
+def test_targets_that_become_silent_one_after_the_other_are_none_of_their_fault() -> None:
+    """An observer that loses its IPv6 sees the first one down before the others: their last probes have failed too. An
+    edge that is seen over no other family is judged all the same.
+    """
+    down, failing, well = Trend(up=False, because="x"), Trend(up=True, run=2), Trend(up=True)
+    rows = [Seen("iad", 4, well), Seen("iad", 6, down), Seen("syd", 4, well), Seen("syd", 6, failing)]
+    assert [each.families for each in report("fra", rows, references={}, at=0).observations] == [{4: ""}] * 2
+    only = report("fra", [*rows, Seen("gru", 6, down)], references={}, at=0).observations[0]
+    assert (only.target, only.up) == ("gru", False)
+    rows[3] = Seen("syd", 6, well)
+    assert [each.families for each in report("fra", rows, references={}, at=0).observations] == [
+        {4: "", 6: "x"},
+        {4: "", 6: ""},
+    ]
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("period", [1, 2, 3, 5, 6, 10, 15])
 def test_a_family_that_comes_and_goes_is_held_out(period: int, seed: int) -> None:

@@ -66,6 +66,11 @@ class Trend:
     run: int = 0
     because: str = ""
 
+    @property
+    def answering(self) -> bool:
+        """Whether the last result was a success, as far as there is an opinion."""
+        return self.run == 0 if self.up else self.up is False and self.run > 0
+
     def after(self, result: Result, rules: Rules) -> "Trend":
         """Return the opinion after one more result.
 
@@ -190,26 +195,40 @@ def report(observer: str, seen: Iterable[Seen], *, references: Mapping[int, bool
     """Put together what an observer thinks of its targets.
 
     An edge answers over a family if it does on each of its addresses of that family; it is up if it answers over any.
-    references: by family, whether any of the outside references answers; a family without references is not in it. A
-    family in which everything is down, the references too, is not trusted: what it showed does not count. Nor is one in
-    which several edges are down and that no reference speaks for, while an edge answers over the other family: it is
-    more likely that this observer has no such network than that all of them lost theirs at once.
+    references: by family, whether any of the outside references answers; a family without references is not in it. What
+    a family showed that is not trusted (`distrusted`) does not count. One that is only doubted still counts for an edge
+    that was seen over no other: somebody has to say that it is dead.
     """
     known = [each for each in seen if each.trend.up is not None]
     families = {each.family for each in known}
-    answering = {each.family for each in known if each.trend.up}
-    blind = {
-        family
-        for family in families - answering
-        if references.get(family) is False
-        or (answering and family not in references and len({each.edge for each in known if each.family == family}) > 1)
-    }
+    blind, doubted = distrusted(known, references=references)
     by_edge: dict[str, list[Seen]] = {}
     for each in known:
         if each.family not in blind:
             by_edge.setdefault(each.edge, []).append(each)
-    rows = _bounded([_row(edge, rows) for edge, rows in sorted(by_edge.items())])
+    trusted = {edge: [each for each in rows if each.family not in doubted] for edge, rows in by_edge.items()}
+    rows = _bounded([_row(edge, trusted[edge] or rows) for edge, rows in sorted(by_edge.items())])
     return Report(observer, connected=not families or blind != families, observations=rows, at=at)
+
+
+def distrusted(seen: Iterable[Seen], *, references: Mapping[int, bool]) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the families in which an observer is cut off itself, and those in which it may well be.
+
+    In both no target has answered the last probe: not only once all are down, for they become so one after the other.
+    In the first the references do not answer either. The second have no reference that was asked, and several edges,
+    while an edge is up over the other family: it is more likely that this observer has no such network than that all of
+    them lost theirs at once.
+    """
+    known = [each for each in seen if each.trend.up is not None]
+    quiet = {each.family for each in known} - {each.family for each in known if each.trend.answering}
+    blind = {family for family in quiet if references.get(family) is False}
+    doubted = {
+        family
+        for family in quiet - references.keys()
+        if len({each.edge for each in known if each.family == family}) > 1
+        and any(each.trend.up for each in known if each.family != family)
+    }
+    return frozenset(blind), frozenset(doubted)
 
 
 def _row(edge: str, seen: list[Seen]) -> Observation:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
-from edgeward.core.health import Report, Result, Rules, Seen, Trend, report
+from edgeward.core.health import Report, Result, Rules, Seen, Trend, distrusted, report
 from edgeward.core.lacking import Live, missing
 from edgeward.edge.loop_clock import LoopClock
 from edgeward.edge.probe import Endpoint, Probe, family_of
@@ -109,10 +109,9 @@ class Observer:
 
     def _take(self, watched: _Watched, result: Result) -> None:
         before = watched.trend.up, watched.lacking
-        family = watched.endpoint.family
-        if result.failure is None and self._answering.get(family) is False:
+        if result.failure is None and watched.endpoint.family in self._distrusted():
             # An edge that answers speaks for the network as a reference does.
-            self._trust({other: answers for other, answers in self._answering.items() if other != family})
+            self._forget(watched.endpoint.family)
         watched.trend = watched.trend.after(result, self._rules)
         watched.failing = result.failure is not None
         if result.failure is None:
@@ -153,14 +152,26 @@ class Observer:
             self._trust(found)
             await asyncio.sleep(self._rules.interval)
 
-    def _trust(self, answering: dict[int, bool]) -> None:
-        """Take over which references answer. What was seen of a family while none did is forgotten with that: it was of
-        this edge's own network, and would be held against the others until they have answered a few times.
+    def _distrusted(self) -> frozenset[int]:
+        """Return the families in which this edge is, or may be, cut off itself."""
+        seen = [watched.seen for watched in self._watched.values()]
+        return frozenset().union(*distrusted(seen, references=self._answering))
+
+    def _forget(self, family: int) -> None:
+        """Begin anew in a family: what was seen was of this edge's own network, and would be held against the others
+        until they have answered a few times.
         """
-        blind = {family for family, answers in self._answering.items() if not answers}
         for watched in self._watched.values():
-            if watched.endpoint.family in blind and answering.get(watched.endpoint.family) is not False:
+            if watched.endpoint.family == family:
                 watched.trend = Trend()
+        self._answering.pop(family, None)
+        self.changed.set()
+
+    def _trust(self, answering: dict[int, bool]) -> None:
+        """Take over which references answer."""
+        for family in self._distrusted():
+            if answering.get(family):
+                self._forget(family)
         if answering != self._answering:
             self._answering = answering
             self.changed.set()
