@@ -3,6 +3,7 @@
 import contextlib
 import random
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -205,15 +206,11 @@ def _folder(data: Data, name: str) -> Path:
 
 def install_peers() -> None:
     """Install the peers and the load where they are absent. Raises EngineMissing."""
-    programs = {
-        "dnsperf": ("dnsperf",),
-        "pdns_server": ("pdns-server", "pdns-backend-geoip"),
-        "gdnsd": ("gdnsd",),
-        "knotd": ("knot", "knot-module-geoip"),
-    }
-    missing = [
-        package for each, packages in programs.items() if shutil.which(each, path=_PATH) is None for package in packages
-    ]
+    wanted = ("dnsperf", "pdns-server", "pdns-backend-geoip", "gdnsd", "knot", "knot-module-geoip")
+    # By package: another part of the project may have installed a peer without its module.
+    asked = ["dpkg-query", "-W", "-f=${Package} ${db:Status-Status}\n", *wanted]
+    there = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60).stdout.splitlines()
+    missing = [package for package in wanted if f"{package} installed" not in there]
     if missing:
         install(*missing)
 
