@@ -42,7 +42,8 @@ def read_dns_settings(content: str, *, file: Path) -> tuple[DnsSettings, tuple[s
     settings = replace(settings, records=tuple(records))
     problems += [Problem(str(file), 0, sentence) for sentence in (*outside(settings), *_two_ttls(records))]
     if problems:
-        raise InputError(f"{file} and its zone files cannot be used: {len(problems)} problems", problems)
+        many = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
+        raise InputError(f"{file} and its zone files cannot be used: {many}", problems)
     return settings, tuple(left_out)
 
 
