@@ -235,8 +235,17 @@ def test_the_lines_about_dns_to_paste_work(demo, edgeward):
         ]
 
     eventually_sync(lambda: sent() == [[ADDRESSES[2]], [ADDRESSES[0]]], within=60, every=0.2)
-    explained = edgeward("dns", "explain", "www.example.test", "139.130.4.5", "--json", **running.environment())
-    assert json.loads(explained.out)["addresses"] == [ADDRESSES[2]]
+    said = running.said.splitlines()
+    pasted = [
+        next(line for line in said if word in line).partition("#")[0] for word in ("export EDGEWARD", "dns explain")
+    ]
+    assert said.index(next(line for line in said if "export EDGEWARD" in line)) < said.index(
+        next(line for line in said if "dns explain" in line)
+    )
+    explained = subprocess.run(
+        ["sh", "-c", "\n".join([*pasted[:1], pasted[1] + " --json"])], capture_output=True, timeout=60, check=True
+    )
+    assert json.loads(explained.stdout)["addresses"] == [ADDRESSES[2]]
     for pid in running.processes_of("syd"):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

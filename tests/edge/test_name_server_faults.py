@@ -17,8 +17,11 @@ import pytest
 from deploying import ONE, Deployer, shows
 from edgeward.core.dns_settings import PreferredEdges
 from edgeward.core.fleet import EdgeRecord
+from edgeward.errors import ConflictError
+from edgeward.publish.edges import forget_edge
 from edgeward.publish.explain import explain
 from edgeward.publish.name_service import apply_settings
+from edgeward.store.connection import Store
 from fleet import HTTP_PORT, EdgeProcess, prepare_fleet, started
 from name_servers import DNS, NEAR, PORT, SETTINGS, WITHIN, ask, named, seconds_until_gone, sends, sends_home, steering
 from verdicts import lacks, out, settled
@@ -38,6 +41,28 @@ async def test_a_full_disk_holds_no_failover_up(
         assert seconds <= WITHIN
         await syd.start()
         await eventually(lambda: sends(iad, NEAR["syd"], syd.address), within=40)
+
+
+async def test_an_edge_that_is_forgotten_is_named_by_no_server(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """Dead, out, and taken off the record: the table that still ranks it brings it back into no answer."""
+    async with steering(tmp_path / "fleet", loopback_addresses, deployer) as fleet:
+        syd, others = fleet["syd"], [fleet["fra"], fleet["iad"]]
+        await syd.kill()
+        assert await seconds_until_gone(others, NEAR["syd"], syd.address) <= WITHIN
+        async with fleet.store() as store:
+            await eventually(lambda: forgotten(store, "syd"), within=40, ignoring=(ConflictError,))
+            end = time.monotonic() + 8.0
+            while time.monotonic() < end:
+                for server in others:
+                    assert syd.address not in await named(server, NEAR["syd"])
+                await asyncio.sleep(0.02)
+
+
+async def forgotten(store: Store, edge: str) -> bool:
+    """Take an edge off the record. Raises ConflictError while its last status still stands."""
+    return (await forget_edge(store, edge)).name == edge
 
 
 async def test_a_port_that_was_taken_is_had_when_it_is_free(

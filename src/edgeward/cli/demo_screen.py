@@ -66,23 +66,26 @@ def guide(plan: DemoPlan, pids: Mapping[str, int | None], *, call: str) -> list[
         Text(f"  chromium --host-resolver-rules='MAP {host} {first.address}' http://{host}:{port}/"),
         Text(f"  any browser: http://{host}:{port}/ once /etc/hosts has: {first.address} {' '.join(site.hostnames)}"),
     ]
-    return [*title, addresses, *opening_lines, *_names(plan, call), *_things_to_try(plan, pids, call), Text("")]
+    return [*title, addresses, *opening_lines, *_names(plan), *_things_to_try(plan, pids, call), Text("")]
 
 
-def _names(plan: DemoPlan, call: str) -> list[Text]:
+def _names(plan: DemoPlan) -> list[Text]:
     """How to see where readers are sent."""
     if plan.dns_port is None:
         return []
-    host, first = plan.project.settings.hostnames[0], plan.edges[0]
-    if host not in HOSTNAMES:
-        host = f"{plan.project.settings.name}.{ZONES[0]}"
+    host, first = _steered_host(plan), plan.edges[0]
     ask = f"  dig @{first.address} -p {plan.dns_port} +short {host} +subnet="
     lines = ((f"{ask}139.130.4.0/24", "a reader in Australia"), (f"{ask}194.25.0.0/24", "and one in Germany"))
     return [
         Text("\nWhere readers are sent (a few seconds after the start)", style="bold"),
         *(Text.assemble(line.ljust(82), (f"  # {what}", tables.FAINT)) for line, what in lines),
-        Text(f"  {call} dns explain {host} 139.130.4.5"),
     ]
+
+
+def _steered_host(plan: DemoPlan) -> str:
+    """A name of the site that the demo's name servers steer."""
+    host = plan.project.settings.hostnames[0]
+    return host if host in HOSTNAMES else f"{plan.project.settings.name}.{ZONES[0]}"
 
 
 def _things_to_try(plan: DemoPlan, pids: Mapping[str, int | None], call: str) -> list[Text]:
@@ -92,8 +95,11 @@ def _things_to_try(plan: DemoPlan, pids: Mapping[str, int | None], call: str) ->
     if plan.project.file is None:
         again += f" --name {site} " + " ".join(f"-H {host}" for host in plan.project.settings.hostnames)
     last = plan.edges[-1]
+    # Below the line that says which fleet is meant.
+    explain = [(f"{call} dns explain {_steered_host(plan)} 139.130.4.5", "and why")] if plan.dns_port else []
     lines = (
         (f"export {STORE_VARIABLE}={plan.store_url} {TOKEN_VARIABLE}={plan.token_file}", ""),
+        *explain,
         (again, "after a change"),
         (f"{call} rollback {site}", "and back"),
         (f"{call} verify {site} --all", "ask every edge for everything"),

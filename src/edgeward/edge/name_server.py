@@ -11,7 +11,7 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -75,6 +75,8 @@ class EdgeNameServer:
         self._zones_of: tuple[object, ...] | None = None
         self._made: tuple[Zone, ...] = ()
         self._built: Wanted | None = None
+        self._known = set(verdicts.edges)
+        """Every edge that a table may name: one that has left the fleet is in it until it is built anew."""
         self._city_version: tuple[int, ...] | None = None
         self.workers = Workers(
             Listening(service.listen, service.port, service.workers or os.cpu_count() or 1, service.answers_per_second),
@@ -176,7 +178,7 @@ class EdgeNameServer:
         return View(
             zones=self._made,
             unsure=names.unsure,
-            out=dict(self._verdicts.out),
+            out={**self._verdicts.out, **self._left(edges)},
             drained=frozenset(name for name, record in edges.items() if record.is_drained(now)),
             lacking=self._lacking(),
             silent=dict(self._verdicts.silent),
@@ -186,6 +188,12 @@ class EdgeNameServer:
             margin=float(settings.margin),
             most=settings.most,
         )
+
+    def _left(self, edges: Mapping[str, EdgeRecord]) -> dict[str, str]:
+        """Return the edges that are steered to no more, with the reason: no verdict is on them."""
+        steered = {name for name, record in edges.items() if _is_steered(record)}
+        self._known |= steered
+        return dict.fromkeys(sorted(self._known - steered), "it is no longer one that readers are sent to")
 
     async def _build_for_ever(self) -> None:
         """Build the table whenever what it is made of has changed; what failed is tried again, ever more seldom."""

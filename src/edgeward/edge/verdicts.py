@@ -121,6 +121,11 @@ class Verdicts:
         }
 
     @property
+    def edges(self) -> "Mapping[str, EdgeRecord]":
+        """The edges of the fleet, as they were last known."""
+        return self._edges
+
+    @property
     def alone(self) -> bool:
         """Whether only this edge's own observations count: not even its own reports come back from the store."""
         heard = self._received.get(self._name)
