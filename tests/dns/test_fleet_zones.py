@@ -215,6 +215,7 @@ def test_values_of_records_are_those_of_zone_files(tmp_path: Path, table) -> Non
     ("kind", "value", "said"),
     [
         ("DNAME", "elsewhere.test.", "DNAME (RFC 6672) is not answered here"),
+        ("TYPE39", "elsewhere.test.", "DNAME (RFC 6672) is not answered here"),
         ("NS", "192.0.2.1", "its data is a name, and 192.0.2.1 is an address"),
         ("MX", "10 192.0.2.1", "192.0.2.1 is an address"),
         ("CNAME", "192.0.2.1.", "192.0.2.1 is an address"),
@@ -229,8 +230,15 @@ def test_records_that_are_not_answered_as_they_look_are_refused(tmp_path: Path, 
     found = {Path(problem.file).name: problem.message for problem in caught.value.problems}
     assert found.keys() == {"dns.toml", "example.test.z.zone"}
     assert found["dns.toml"].startswith(f"records: x.example.test {kind} {value}: ")
-    assert found["example.test.z.zone"].startswith(f"y.example.test {kind}: ")
+    assert found["example.test.z.zone"].startswith("y.example.test ")
     assert all(said in message for message in found.values())
+
+
+def test_a_type_of_questions_is_no_record(tmp_path: Path) -> None:
+    """Nobody could ever be answered with it."""
+    with pytest.raises(InputError) as caught:
+        applied(tmp_path, row("x.example.test", "ANY", "\\# 0"))
+    assert "it is a type of questions" in caught.value.problems[0].message
 
 
 def test_a_wildcard_cannot_be_delegated(tmp_path: Path) -> None:
@@ -285,8 +293,8 @@ def test_edges_that_the_fleet_does_not_have_are_told_and_do_no_harm() -> None:
         SITES,
         render=rendered,
     )
-    assert made.problems == made.of_edges
-    assert made.of_edges == (
+    assert made.problems == made.warnings
+    assert made.warnings == (
         "nameservers: the fleet has no edge fraa",
         "the network 192.0.2.0/24: the fleet has no edge sidney",
     )
@@ -339,7 +347,7 @@ def test_edges_and_sites_with_odd_names_are_left_out(table) -> None:
     sites = {**SITES, "s" * 64: (), "odd": ("a/b.example.test",)}
     made = fleet_zones(SETTINGS, edges, sites, render=rendered)
     assert servers_of(SETTINGS, edges) == ("fra", "syd")
-    assert made.of_edges == (
+    assert made.warnings == (
         f"edge {'e' * 63} is not named as a name server: 'ns-{'e' * 63}.fleet.test' is no hostname",
         "edge iad is not named as a name server: 'not an address' is no IP address",
     )

@@ -36,7 +36,7 @@ def apply(
         raise DiskError(f"{file} cannot be read: {error}", path=str(file)) from error
     settings, left_out = read_dns_settings(content, file=file)
     made = with_store(lambda store: apply_settings(store, settings), fleet=fleet)
-    for sentence in (*left_out, *made.of_edges):
+    for sentence in (*left_out, *made.warnings):
         views.warn(sentence)
     zones = {zone.origin: len(zone.rrsets.keys() | zone.steered.keys()) for zone in made.zones}
     if as_json:

@@ -44,12 +44,14 @@ def _compiled(settings: SiteSettings) -> re.Pattern[str]:
 
 def is_immutable(settings: SiteSettings, path: str) -> bool:
     """Whether the entry at `path` never changes under its name, so that caches may keep it for a year."""
-    return _compiled(settings).search(path) is not None and not is_html(media_type(path))
+    return _matches(_compiled(settings), path)
+
+
+def _matches(pattern: re.Pattern[str], path: str) -> bool:
+    return pattern.search(path) is not None and not is_html(media_type(path))
 
 
 def assets_of(manifest: Manifest) -> Iterator[Entry]:
     """Return the entries that are immutable assets, in their order."""
-    matches = _compiled(manifest.settings).search
-    return (
-        entry for entry in manifest.entries if matches(entry.path) is not None and not is_html(media_type(entry.path))
-    )
+    pattern = _compiled(manifest.settings)
+    return (entry for entry in manifest.entries if _matches(pattern, entry.path))

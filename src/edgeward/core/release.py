@@ -184,10 +184,14 @@ _FIRST, _BETWEEN, _LAST = b'{"entries":{"/', b'}},"/', b'}}},"headers":['
 would be escaped."""
 
 
-def _entry_texts(data: bytes) -> list[bytes] | None:
-    """Return the text of each entry, without what is between them; None if the bytes do not look like it."""
+def _entry_texts(data: bytes) -> tuple[list[bytes], bytes] | None:
+    """Return the text of each entry, without what is between them, and the object without its entries; None if the
+    bytes do not look like it.
+    """
     end = data.find(_LAST)
-    return data[len(_FIRST) : end].split(_BETWEEN) if data.startswith(_FIRST) and end > 0 else None
+    if not data.startswith(_FIRST) or end < 0:
+        return None
+    return data[len(_FIRST) : end].split(_BETWEEN), b"{" + data[end + len(b"}}},") :]
 
 
 def _parse_by_text(data: bytes, like: Manifest) -> Manifest | None:
@@ -196,10 +200,11 @@ def _parse_by_text(data: bytes, like: Manifest) -> Manifest | None:
     None if that cannot be done. A text that is JSON with the braces that were taken off it begins and ends where an
     entry does, so that what is found is what `json` would have found.
     """
-    texts, before = _entry_texts(data), _entry_texts(like.to_bytes())
-    if texts is None or before is None or len(before) != len(like.entries):
+    found, before = _entry_texts(data), _entry_texts(like.to_bytes())
+    if found is None or before is None or len(before[0]) != len(like.entries):
         return None
-    known = dict(zip(before, like.entries, strict=True))
+    texts, rest = found
+    known = dict(zip(before[0], like.entries, strict=True))
 
     def entries() -> Iterator[Entry]:
         for text in texts:
@@ -209,10 +214,10 @@ def _parse_by_text(data: bytes, like: Manifest) -> Manifest | None:
                 entry = _entry(path, item)
             yield entry
 
-    value = parse_object(b"{" + data[data.find(_LAST) + 4 :], kind="manifest", major=SCHEMA[0])
     try:
-        return None if "entries" in value else _manifest(value, lambda: tuple(entries()))
-    except SchemaError:
+        value = parse_object(rest, kind="manifest", major=SCHEMA[0])
+        return None if "entries" in value else _manifest(value, entries)
+    except (SchemaError, RecursionError):
         return None
 
 

@@ -8,11 +8,13 @@ fail; a failure is a line on stderr and exit code 1, or `WRONG_CITY`.
 import json
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from edgeward.core.dns_settings import steered_network
+from edgeward.core.dns_settings import DnsSettings, steered_network
+from edgeward.core.fleet import EdgeRecord
 from edgeward.core.orders import SteeredEdge
 from edgeward.core.steering import Network, build
 from edgeward.dns.airports import place_of
@@ -34,9 +36,27 @@ class Wanted:
     city_file: str | None = None
     margin: float = 15.0
 
+    @classmethod
+    def of(cls, settings: DnsSettings, records: Mapping[str, EdgeRecord], city_file: Path | None) -> Self | None:
+        """Return what a fleet's table is made of, None while there is no edge that readers can be sent to."""
+        edges = tuple(
+            (name, record.location, record.addresses, record.weight)
+            for name, record in sorted(records.items())
+            if is_steered(record)
+        )
+        if not edges:
+            return None
+        networks = tuple((each.network, each.edges) for each in settings.networks)
+        return cls(edges, networks, None if city_file is None else str(city_file), float(settings.margin))
+
     def to_bytes(self) -> bytes:
         """Return what the program reads."""
         return json.dumps(asdict(self)).encode()
+
+
+def is_steered(record: EdgeRecord) -> bool:
+    """Whether readers are sent to an edge."""
+    return "http" in record.roles and bool(record.addresses)
 
 
 def main() -> int:

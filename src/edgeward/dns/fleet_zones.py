@@ -33,13 +33,13 @@ Render = Callable[[Record], tuple[int, bytes]]
 class FleetZones:
     """zones: what is to be served. problems: a sentence for each record, name and edge that could not be taken in.
 
-    of_edges: those of them that are no reason to refuse the settings: they lie in an edge's record, or name an edge
+    warnings: those of them that are no reason to refuse the settings: they lie in an edge's record, or name an edge
     that is not in the fleet, or not yet.
     """
 
     zones: tuple[Zone, ...]
     problems: tuple[str, ...]
-    of_edges: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def server_name(edge: str, settings: DnsSettings) -> str:
@@ -77,12 +77,12 @@ def fleet_zones(
     cannot be served is left out, with a problem: values in the store may be older than the rules for them.
     """
     made = _Zones(settings)
-    of_edges = tuple(
+    warnings = tuple(
         f"edge {name} is not named as a name server: {odd}"
         for name, record in sorted(edges.items())
         if DNS_ROLE in record.roles and (odd := _odd(server_name(name, settings), record))
     )
-    of_edges += tuple(_unknown_edges(settings, edges))
+    warnings += tuple(_unknown_edges(settings, edges))
     servers = servers_of(settings, edges)
     for zone in settings.all_zones:
         made.add(zone, SOA, DAY, _soa(settings, servers))
@@ -97,7 +97,7 @@ def fleet_zones(
             if settings.zone_of(hostname) is not None:
                 made.steer(hostname, site)
     made.take_in(settings.records, render)
-    return FleetZones(made.zones() if servers else (), (*of_edges, *made.problems), of_edges)
+    return FleetZones(made.zones() if servers else (), (*warnings, *made.problems), warnings)
 
 
 def _unknown_edges(settings: DnsSettings, edges: Mapping[str, EdgeRecord]) -> Iterable[str]:

@@ -47,14 +47,18 @@ def absolute(record: Record, zone: str) -> Record:
     import dns.exception
     import dns.name
     import dns.rdata
+    import dns.rdatatype
 
     try:
-        origin = dns.name.from_text(zone)
-        data = dns.rdata.from_text("IN", record.type, record.value, origin=origin, relativize=False)
+        origin, kind = dns.name.from_text(zone), dns.rdatatype.from_text(record.type)
+        data = dns.rdata.from_text("IN", kind, record.value, origin=origin, relativize=False)
     except (dns.exception.DNSException, ValueError) as error:
         raise ValueError(str(error) or type(error).__name__) from error
-    found = replace(record, value=data.to_text())
-    if why := _refusal(found, zone) or (record.type in _SIGNED and "these zones are not signed"):
+    if dns.rdatatype.is_metatype(kind):
+        raise ValueError("it is a type of questions, not of records")
+    # By its own name, however it was written (RFC 3597): what is refused is refused as TYPE39 too.
+    found = replace(record, type=dns.rdatatype.to_text(kind), value=data.to_text())
+    if why := _refusal(found, zone) or (found.type in _SIGNED and "these zones are not signed"):
         raise ValueError(why)
     return found
 

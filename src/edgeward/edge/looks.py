@@ -4,7 +4,6 @@ that it serves, so that the staging which follows has only to look at what is ne
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from edgeward.serve.blobs import BlobFolder
 from edgeward.store.buckets import Watch
 from edgeward.store.connection import Store
 
-_LOG = logging.getLogger("edgeward.edge")
 _FRESH = 60.0
 """Seconds for which a look counts, from its begin; a push that takes longer is staged with a look of its own."""
 _PAUSE = 1.0

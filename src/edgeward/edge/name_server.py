@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from edgeward import __version__
 from edgeward.core.dns_settings import DnsSettings
 from edgeward.core.fleet import EdgeRecord
-from edgeward.dns.build_table import WRONG_CITY, Wanted
+from edgeward.dns.build_table import WRONG_CITY, Wanted, is_steered
 from edgeward.dns.fleet_zones import fleet_zones
 from edgeward.dns.geo import file_version
 from edgeward.dns.records import rendered
@@ -191,7 +191,7 @@ class EdgeNameServer:
 
     def _left(self, edges: Mapping[str, EdgeRecord]) -> dict[str, str]:
         """Return the edges that are steered to no more, with the reason: no verdict is on them."""
-        steered = {name for name, record in edges.items() if _is_steered(record)}
+        steered = {name for name, record in edges.items() if is_steered(record)}
         self._known |= steered
         return dict.fromkeys(sorted(self._known - steered), "it is no longer one that readers are sent to")
 
@@ -219,16 +219,7 @@ class EdgeNameServer:
         settings = self._view.dns
         if not self._view.complete or settings is None:
             return None
-        edges = tuple(
-            (name, record.location, record.addresses, record.weight)
-            for name, record in sorted(self._view.edges.items())
-            if _is_steered(record)
-        )
-        if not edges:
-            return None
-        networks = tuple((each.network, each.edges) for each in settings.networks)
-        city_file = None if self._service.city_file is None else str(self._service.city_file)
-        return Wanted(edges, networks, city_file, float(settings.margin))
+        return Wanted.of(settings, self._view.edges, self._service.city_file)
 
     def _city(self) -> tuple[int, ...] | None:
         """Return the version of the city database; while there is none to be read, of the one before."""
@@ -289,7 +280,3 @@ class EdgeNameServer:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(made)
         return made
-
-
-def _is_steered(record: EdgeRecord) -> bool:
-    return "http" in record.roles and bool(record.addresses)

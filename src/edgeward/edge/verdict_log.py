@@ -77,7 +77,7 @@ class VerdictLog:
         alone: bool,
         speaking: Collection[str],
     ) -> None:
-        """Take over what this edge thinks. silent: as of `health.silent`. speaking: the connected observers that are
+        """Take over what this edge thinks. silent: as of `families.silent`. speaking: the connected observers that are
         heard, this edge too.
         """
         if {edge: each.up for edge, each in verdicts.items()} != {

@@ -176,14 +176,9 @@ def _site_at(situation: Situation, name: str) -> str:
 
 def _table(situation: Situation, city_database: Path | None) -> SteeringTable:
     """Build the table as an edge does. Raises InputError if no edge can be steered to, or the database is none."""
-    edges = tuple(
-        (name, record.location, record.addresses, record.weight)
-        for name, record in sorted(situation.edges.items())
-        if "http" in record.roles and record.addresses
-    )
-    networks = tuple((each.network, each.edges) for each in situation.settings.networks)
-    city_file = None if city_database is None else str(city_database)
-    wanted = Wanted(edges, networks, city_file, float(situation.settings.margin))
+    wanted = Wanted.of(situation.settings, situation.edges, city_database)
+    if wanted is None:
+        raise InputError("the fleet has no edge that readers can be sent to", hint="edgeward edge list")
     with tempfile.TemporaryDirectory(prefix="edgeward-steering-") as folder:
         file = Path(folder) / "table"
         write_table(file, json.loads(wanted.to_bytes()))

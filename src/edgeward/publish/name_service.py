@@ -81,7 +81,7 @@ async def apply_settings(
     found = await store.fleet.get(KEY)
     situation = await read_situation(store, settings)
     made = situation.zones
-    wrong = [problem for problem in made.problems if problem not in made.of_edges]
+    wrong = [problem for problem in made.problems if problem not in made.warnings]
     if wrong:
         raise InputError(f"the DNS settings cannot be used: {'; '.join(wrong)}")
     try:
