@@ -42,6 +42,7 @@ _RECORDS = {
 }
 _PATH = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
 _COOKIE_KEY = bytes(range(16)).hex()
+_DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Data:
 
 @contextlib.contextmanager
 def ours(data: Data) -> Iterator[Running]:
-    """Run one worker, as an edge does, without a limit of answers: no peer has one either."""
+    """Run one worker, as an edge does, without a limit of answers: no peer has one either. Nor has it an agent."""
     folder = _folder(data, "edgeward")
     where = places()
     table = build(
@@ -117,7 +118,7 @@ def ours(data: Data) -> Iterator[Running]:
     (folder / "view").write_bytes(view.to_bytes())
     udp, tcp = bind([ADDRESS], 5300)
     numbers = (udp[0][0].fileno(),), (tcp[0].fileno(),)
-    start = Start(*numbers, str(folder / "view"), str(folder / "table"), _COOKIE_KEY, 0)
+    start = Start(*numbers, str(folder / "view"), str(folder / "table"), _COOKIE_KEY, 0, heard_within=_DAY)
     command = [sys.executable, "-m", "edgeward.dns.worker"]
     with started("edgeward", command, 5300, folder, passed=(*numbers[0], *numbers[1]), told=start.to_line()) as running:
         yield running

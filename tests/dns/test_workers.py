@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -14,13 +15,15 @@ from pathlib import Path
 import dns.asyncquery
 import dns.exception
 import dns.message
+import dns.query
 import dns.rcode
 import pytest
 
 from dns_world import SECRET, zones
 from edgeward.core.steering_table import SteeringTable
 from edgeward.dns.view import Proofs, View
-from edgeward.dns.workers import Listening, Workers
+from edgeward.dns.watch import HEARD_WITHIN, HERE
+from edgeward.dns.workers import _MOST_UNREAD, Listening, Workers
 from waiting import eventually
 
 PORT = 5300
@@ -222,6 +225,58 @@ async def test_a_question_waits_for_the_next_worker(server: Server) -> None:
         for sock in socks:
             sock.close()
     assert {dns.message.from_wire(each).answer[0][0].strings for each in answers} == {(b"5",)}
+
+
+def codes(server: Server, name: str, kind: str) -> set[dns.rcode.Rcode]:
+    """The codes of several answers, which both workers give; asked without letting the loop of this process run."""
+    return {
+        dns.query.udp(dns.message.make_query(name, kind), server.address, port=PORT, timeout=3).rcode()
+        for _ in range(16)
+    }
+
+
+async def test_a_loop_that_hangs_is_no_longer_spoken_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While this process's loop stands still, as that of a frozen agent does, both workers fall silent about steered
+    names and proofs, also where they have just answered from memory, and go on with static ones. As soon as it runs
+    again they answer again: the same workers, though nobody heard them for longer than a worker may be silent.
+    """
+    monkeypatch.setattr("edgeward.dns.workers._SILENT_STEPS", 6)
+    pids = set(children())
+    began = time.monotonic()
+    assert codes(server, "www.example.test", "A") == {dns.rcode.NOERROR}
+    while codes(server, "www.example.test", "A") != {dns.rcode.SERVFAIL}:
+        assert time.monotonic() < began + HEARD_WITHIN + 1.0
+    assert time.monotonic() > began + HEARD_WITHIN - 1.5, "a loop that is held up for a moment silences nobody"
+    while time.monotonic() < began + 8.0:
+        assert codes(server, "www.example.test", "AAAA") == {dns.rcode.SERVFAIL}
+        assert codes(server, PROOF, "TXT") == {dns.rcode.SERVFAIL}
+        assert codes(server, "mail.example.test", "A") == {dns.rcode.NOERROR}
+        assert codes(server, "nothing.example.test", "A") == {dns.rcode.NXDOMAIN}
+    await eventually(lambda: codes(server, "www.example.test", "A") == {dns.rcode.NOERROR}, within=1)
+    assert await says(server, 0)
+    assert set(children()) == pids
+
+
+async def test_a_worker_that_does_not_read_is_told_all_later(server: Server) -> None:
+    """What waits for it does not grow without end, however much there is to say; when it reads again it knows what was
+    said last, and has read the file that it was told of meanwhile.
+    """
+    texts = tuple(str(number) * 250 for number in range(1000))
+    victim, _ = children()
+    os.kill(victim, signal.SIGSTOP)
+    try:
+        server.write(replace(server.view, unsure=frozenset({"new.example.test"})).to_bytes())
+        for number in range(40):
+            view = replace(server.view, proofs=Proofs(txt={PROOF: (str(number),), f"_acme-challenge.{PROOF}": texts}))
+            server.workers.tell(view)
+            server.workers.load()
+        one = len(json.dumps(view.moment())) + len(HERE) + 1
+        sizes = [process.stdin.transport.get_write_buffer_size() for process in server.workers._running.values()]
+        assert _MOST_UNREAD < max(sizes) <= _MOST_UNREAD + 2 * one
+    finally:
+        os.kill(victim, signal.SIGCONT)
+    await eventually(lambda: says(server, 39), within=20)
+    await eventually(lambda: codes(server, "new.example.test", "A") == {dns.rcode.SERVFAIL}, within=20)
 
 
 def test_a_moment_goes_through_the_pipe_as_it_is() -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from edgeward.core.steering_table import SteeringTable
@@ -9,7 +10,7 @@ from edgeward.dns.bodies import Bodies, Body, Section, text_rdata
 from edgeward.dns.cookies import CLIENT, answer_cookie
 from edgeward.dns.limits import RateLimiter, Verdict
 from edgeward.dns.memory import Memory
-from edgeward.dns.view import View
+from edgeward.dns.view import Proofs, View
 from edgeward.dns.wire import (
     AA,
     AXFR,
@@ -71,6 +72,7 @@ class Responder:
         self._limiter = limiter
         self._clock = clock
         self._steady = steady
+        self._watched = True
         self._bodies = Bodies(view, table)
         self._memory = Memory(secret, clock, self._bodies.match)
         self.counts = {} if counts is None else counts
@@ -92,8 +94,25 @@ class Responder:
         same = table is None or table is self._table
         self._table = table or self._table
         self._view = view or self._view
-        self._bodies = Bodies(self._view, self._table, catalogue)
+        self._bodies = self._made(catalogue)
         self._memory.forget(None if same else self._bodies.match)
+
+    def watch(self, *, watched: bool) -> None:
+        """Say whether somebody watches which edges are well. While nobody does, what depends on it is answered
+        SERVFAIL: steered names, and names that may hold a proof. Static records are answered as ever.
+
+        SERVFAIL rather than silence: a resolver that reads it asks the next name server at once, where without an
+        answer it waits for some hundred milliseconds first, and then thinks this server dead for static names as well.
+        """
+        if watched != self._watched:
+            self._watched = watched
+            self._bodies = self._made(self._bodies.catalogue)
+            self._memory.forget(self._bodies.match)
+
+    def _made(self, catalogue: Catalogue | None) -> Bodies:
+        if self._watched:
+            return Bodies(self._view, self._table, catalogue)
+        return Bodies(replace(self._view, proofs=Proofs(known=False)), None, catalogue)
 
     def respond(self, data: bytes, source: bytes, *, tcp: bool = False) -> bytes | None:
         """Return the answer to a message from the address `source` (4 or 16 bytes); None: there is to be none."""

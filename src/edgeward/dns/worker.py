@@ -1,9 +1,9 @@
 """One process of the name server: `python -m edgeward.dns.worker`, started by `workers` with its sockets.
 
 Stdin: a line of JSON (see `Start`), then an empty line whenever the files have changed, and a line of JSON with what is
-true just now (`View.moment`) whenever that has: a full disk holds no failover up. When stdin ends, so does the
-process: an answer whose health nobody watches is worse than none, and resolvers ask the next name server. Stdout: a
-line once it answers, and one with the answers by code (JSON) every few seconds.
+true just now (`View.moment`) whenever that has: a full disk holds no failover up; every second a sign of life
+(`watch.HERE`). While nothing comes, steered names are answered SERVFAIL (`Responder.watch`); when stdin ends, so does
+the process. Stdout: a line once it answers, and one with the answers by code (JSON) every few seconds.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from edgeward.dns.limits import RateLimiter, Rates
 from edgeward.dns.responder import Responder
 from edgeward.dns.server import NameServer
 from edgeward.dns.view import View
+from edgeward.dns.watch import HEARD_WITHIN, HERE, Ear
 from edgeward.dns.zone import Catalogue
 from edgeward.errors import SchemaError
 
@@ -35,7 +36,7 @@ _LONGEST_LINE = 256 * 1024 * 1024
 @dataclass(frozen=True, slots=True)
 class Start:
     """What a worker is told first. udp, tcp: descriptors of its sockets. view, table: files. secret: hex. per_second:
-    answers for one prefix of clients, 0: no limit.
+    answers for one prefix of clients, 0: no limit. heard_within: seconds, see `watch`.
     """
 
     udp: tuple[int, ...]
@@ -44,6 +45,7 @@ class Start:
     table: str
     secret: str
     per_second: int
+    heard_within: float = HEARD_WITHIN
 
     def to_line(self) -> bytes:
         """Return the line that the worker reads."""
@@ -88,22 +90,25 @@ async def work() -> None:
     """Answer until stdin ends."""
     reader = asyncio.StreamReader(limit=_LONGEST_LINE)
     loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    _, ear = await loop.connect_read_pipe(lambda: Ear(reader), sys.stdin)
     line = await reader.readline()
     if not line:
         return
     start = Start(**json.loads(line))
     files = Files(Path(start.view), Path(start.table))
     counts: dict[int, int] = {}
-    telling = asyncio.create_task(_tell_for_ever(counts))
+    telling = asyncio.create_task(_tell_for_ever(counts, ear))
     try:
         view, _, table = await asyncio.to_thread(files.load)
         while view is None:
-            if not await reader.readline():
+            line = await reader.readline()
+            if not line:
                 return
-            view, _, table = await asyncio.to_thread(files.load)
+            if line != HERE:
+                view, _, table = await asyncio.to_thread(files.load)
         limiter = RateLimiter(Rates(per_second=start.per_second)) if start.per_second else None
         responder = Responder(view, table, secret=bytes.fromhex(start.secret), limiter=limiter, counts=counts)
+        ear.watch(start.heard_within, lambda: _heed(responder, ear, start.heard_within))
         sockets = [[socket.socket(fileno=number) for number in numbers] for numbers in (start.udp, start.tcp)]
         async with NameServer(responder).serving(*sockets):
             _say({"ready": True})
@@ -115,8 +120,23 @@ async def work() -> None:
             await telling
 
 
+def _heed(responder: Responder, ear: Ear, within: float) -> None:
+    """Say less while the agent says nothing, and all again at once when it does."""
+    responder.watch(watched=ear.hears)
+    if ear.hears:
+        _LOG.info("the agent is heard again: steered names are answered again")
+    else:
+        _LOG.warning(
+            "nothing was heard from the agent for %g s, so nobody may be watching which edges are well: "
+            "steered names are answered SERVFAIL until it speaks again",
+            within,
+        )
+
+
 async def _follow(line: bytes, files: Files, responder: Responder) -> None:
     """Answer from what the agent says from now on. What cannot be read changes nothing."""
+    if line == HERE:
+        return
     if line.strip():
         try:
             responder.replace(view=responder.view.at(json.loads(line)))
@@ -127,9 +147,10 @@ async def _follow(line: bytes, files: Files, responder: Responder) -> None:
     responder.replace(view=view, table=table, catalogue=catalogue)
 
 
-async def _tell_for_ever(counts: dict[int, int]) -> None:
+async def _tell_for_ever(counts: dict[int, int], ear: Ear) -> None:
     while True:
-        _say({"answers": counts})
+        if ear.hears:  # a full pipe would hold this process up
+            _say({"answers": counts})
         await asyncio.sleep(_TELL_EVERY)
 
 

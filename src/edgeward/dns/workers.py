@@ -17,6 +17,7 @@ from typing import Final
 
 from edgeward.dns.server import bind
 from edgeward.dns.view import View
+from edgeward.dns.watch import BEAT, HERE
 from edgeward.dns.wire import RCODES
 from edgeward.dns.worker import Start
 
@@ -24,7 +25,12 @@ _LOG = logging.getLogger("edgeward.dns")
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 10.0
 _END_SECONDS: Final = 3.0
-_SILENT_SECONDS: Final = 20.0
+_SILENT_STEPS: Final = 20
+"""Steps of a second in which a worker says nothing until it counts as frozen: steps, since a second may be longer than
+it seems. The agent may have been frozen as well.
+"""
+_MOST_UNREAD: Final = 1024 * 1024
+"""Bytes that wait for a worker that does not read, beyond which it is told nothing until it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,8 @@ class Workers:
         self._answers: dict[int, Counter[int]] = {}
         self._moment = b""
         """What workers were told last."""
+        self._behind: set[int] = set()
+        """Numbers of the workers that were not told something, since they do not read."""
         self.ready: set[int] = set()
         """Numbers of the workers that answer."""
 
@@ -63,6 +71,7 @@ class Workers:
         udp, tcp = bind(listening.addresses, listening.port, workers=listening.workers)
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._beat(), name="sign of life for the name server")
                 for number, sockets in enumerate(udp):
                     group.create_task(self._keep(number, sockets, tcp), name=f"name server {number}")
         finally:
@@ -78,9 +87,23 @@ class Workers:
         self._moment = json.dumps(view.moment()).encode() + b"\n"
         self._send(self._moment)
 
+    async def _beat(self) -> None:
+        """Say that the agent is there. In its loop and not in a thread: a loop that hangs watches nothing."""
+        while True:
+            self._send(HERE)
+            await asyncio.sleep(BEAT)
+
     def _send(self, data: bytes) -> None:
-        for process in self._running.values():
-            if process.stdin is not None and not process.stdin.is_closing():
+        for number, process in self._running.items():
+            assert process.stdin is not None
+            if process.stdin.is_closing():
+                continue
+            if process.stdin.transport.get_write_buffer_size() > _MOST_UNREAD:
+                self._behind.add(number)
+            elif number in self._behind:
+                self._behind.discard(number)
+                process.stdin.write(b"\n" + self._moment)  # all that it may have missed
+            else:
                 process.stdin.write(data)
 
     async def _keep(self, number: int, udp: Sequence[socket.socket], tcp: Sequence[socket.socket]) -> None:
@@ -121,6 +144,7 @@ class Workers:
         finally:
             self._running.pop(number, None)
             self._answers.pop(number, None)
+            self._behind.discard(number)
             self.ready.discard(number)
             await asyncio.shield(_end(process))
 
@@ -133,11 +157,11 @@ class Workers:
 
 async def _next_line(stdout: asyncio.StreamReader) -> bytes:
     """Return the next line of a worker, b"" if it has ended, or is silent for so long that it must be frozen."""
-    try:
-        async with asyncio.timeout(_SILENT_SECONDS):
-            return await stdout.readline()
-    except TimeoutError:
-        return b""
+    for _ in range(_SILENT_STEPS):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                return await stdout.readline()
+    return b""
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
