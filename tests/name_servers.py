@@ -25,6 +25,21 @@ SETTINGS = DnsSettings(zone="fleet.test", zones=("example.test",))
 DNS = f"\n[dns]\nport = {PORT}\nworkers = 1\n"
 
 
+def workers_of(edge: EdgeProcess) -> list[int]:
+    """The processes of an edge's name server."""
+    assert edge.process is not None
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(entry.read_text().rpartition(")")[2].split()[1])
+            line = (entry.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if parent == edge.process.pid and b"edgeward.dns.worker" in line:
+            found.append(int(entry.parent.name))
+    return found
+
+
 async def ask(server: EdgeProcess, name: str, kind: str = "A", *, client: str | None = None) -> dns.message.Message:
     """Ask one name server once, as a resolver that tells its client's network."""
     options = [] if client is None else [dns.edns.ECSOption(client, 24)]

@@ -1,6 +1,8 @@
 """The steering table: what decides, in which order, for how wide a network; and that it does not depend on chance."""
 
+import json
 import random
+from array import array
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -11,6 +13,7 @@ from edgeward.core.answer import choose
 from edgeward.core.geography import Place, Ways, milliseconds
 from edgeward.core.orders import near
 from edgeward.core.steering import Span, SteeredEdge, SteeringTable, build, default_order
+from edgeward.core.steering_table import SECTIONS
 from edgeward.errors import InputError, SchemaError
 
 FRANKFURT, DULLES, SYDNEY = Place(50.03, 8.54), Place(38.94, -77.46), Place(-33.95, 151.18)
@@ -183,9 +186,39 @@ def test_addresses_have_four_or_sixteen_bytes(table) -> None:
 def test_a_file_that_is_no_table_is_refused(table) -> None:
     """Cut short, of another major version, or something else: one clear error, and the caller keeps what it has."""
     data = table.to_bytes()
-    for bad in (b"", b"x" * 100, data[:-8], data[:40], data + bytes(8), data.replace(b'"schema":[1,', b'"schema":[2,')):
+    for bad in (b"", b"x" * 100, data[:-8], data[:40], data + bytes(8), data.replace(b'"schema":[2,', b'"schema":[3,')):
         with pytest.raises(SchemaError):
             SteeringTable.from_bytes(bad)
+    with pytest.raises(SchemaError, match=r"has schema 1\.0; this program knows 2\.x"):
+        SteeringTable.from_bytes(data.replace(b'"schema":[2,', b'"schema":[1,'))
+
+
+def parts(data: bytes) -> dict[str, range]:
+    """Where in a file of a table its parts are, by `docs/formats.md`; filling counts to what is before it."""
+    size = int.from_bytes(data[16:24], "little")
+    sections = json.loads(data[24 : 24 + size])["sections"]
+    found = {"magic": range(16), "size": range(16, 24), "head": range(24, 24 + size + -size % 8)}
+    at = found["head"].stop
+    for name, code in SECTIONS.items():
+        length = sections[name] * array(code).itemsize
+        found[name] = range(at, at + length + -length % 8)
+        at = found[name].stop
+    found["digest"] = range(at, at + 32)
+    assert at + 32 == len(data)
+    return found
+
+
+@pytest.mark.parametrize("part", ["magic", "size", "head", *SECTIONS, "digest"])
+@given(chance=st.data())
+def test_a_damaged_table_is_refused(table, part, chance) -> None:
+    """One to eight bits anywhere in any part of the file: an answer from it could send a reader anywhere."""
+    data = bytearray(table.to_bytes())
+    within = parts(data)[part]
+    places = st.tuples(st.integers(within.start, within.stop - 1), st.integers(0, 7))
+    for byte, bit in chance.draw(st.sets(places, min_size=1, max_size=8)):
+        data[byte] ^= 1 << bit
+    with pytest.raises(SchemaError):
+        SteeringTable.from_bytes(data)
 
 
 # ------------------------------------------------------------------------------------------------------- properties

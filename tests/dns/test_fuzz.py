@@ -77,6 +77,7 @@ def check(responder: Responder, data: bytes) -> None:
     for tcp in (False, True):
         raw = responder.respond(data, SOURCE, tcp=tcp)
         composed = responder.compose(data, SOURCE, tcp=tcp)
+        assert not responder.faults.count, "what is raised is answered SERVFAIL"
         assert raw == (None if composed is None else composed[0]), "what is remembered is what is put together anew"
         if raw is None:
             assert len(data) < 12 or data[2] & 0x80

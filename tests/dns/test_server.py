@@ -13,9 +13,11 @@ import dns.rcode
 import pytest
 
 from dns_world import FRANKFURT, SECRET, SYDNEY
+from edgeward.core.steering_table import SteeringTable
 from edgeward.dns.limits import RateLimiter, Rates, client_of
 from edgeward.dns.responder import Responder
 from edgeward.dns.server import NameServer, bind, packed
+from edgeward.dns.view import View
 from edgeward.errors import ServeError
 
 PORT = 5300
@@ -247,6 +249,45 @@ async def test_a_new_view_loses_no_question(running: Running, responder: Respond
         asked = group.create_task(ask_on())
         group.create_task(swap())
     assert asked.result() == 300
+
+
+async def test_what_raises_is_answered_with_servfail_and_told_now_and_then(
+    table: SteeringTable, view: View, loopback_address: str, run_tool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A table whose memory has become unsound after it was read: steered names fail over UDP and TCP, with the question
+    and EDNS, again and again; all others are answered; the log has the error once, with a count, not once for each.
+    """
+    memory = bytearray(table.to_bytes())
+    broken = SteeringTable.from_bytes(memory)
+    for name in ("decisions_4", "decisions_6"):
+        cells = broken.cells[name]
+        for number in range(len(cells)):
+            cells[number] = 0xFFFFFF
+    now = 100.0
+    responder = Responder(view, broken, secret=SECRET, steady=lambda: now)
+    udp, tcp = bind([loopback_address], PORT)
+    async with NameServer(responder).serving(udp[0], tcp):
+        for asking in (dns.asyncquery.udp, dns.asyncquery.tcp):
+            for edns in (False, 0):
+                for name, code in (("www.example.test", "SERVFAIL"), ("mail.example.test", "NOERROR")):
+                    message = dns.message.make_query(name, "A", use_edns=edns)
+                    answer = await asking(message, loopback_address, port=PORT, timeout=5)
+                    assert (dns.rcode.to_text(answer.rcode()), answer.question) == (code, message.question)
+                    assert answer.edns == (-1 if edns is False else 0)
+        at = (f"@{loopback_address}", "-p", str(PORT), "+tries=1", "+time=5", "www.example.test")
+        assert "status: SERVFAIL" in await run_tool("dig", *at, "+subnet=139.130.4.0/24")
+        assert caplog.text.count("could not be answered") == 1
+        now += 11.0
+        assert "status: SERVFAIL" in await run_tool("dig", *at)
+    assert [record.args[0] for record in caplog.records if "could not be" in record.message] == [
+        1,
+        responder.faults.count - 1,
+    ]
+    assert responder.faults.count >= 6
+    assert "IndexError" in caplog.text
+    assert responder.counts[dns.rcode.SERVFAIL] == responder.faults.count
+    for each in (*udp[0], *tcp):
+        each.close()
 
 
 def test_an_address_that_is_taken_is_a_clear_error(loopback_address: str) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dns.asyncquery
+import dns.edns
 import dns.exception
 import dns.message
 import dns.query
@@ -227,12 +228,10 @@ async def test_a_question_waits_for_the_next_worker(server: Server) -> None:
     assert {dns.message.from_wire(each).answer[0][0].strings for each in answers} == {(b"5",)}
 
 
-def codes(server: Server, name: str, kind: str) -> set[dns.rcode.Rcode]:
+def codes(server: Server, name: str, kind: str, *options: dns.edns.Option) -> set[dns.rcode.Rcode]:
     """The codes of several answers, which both workers give; asked without letting the loop of this process run."""
-    return {
-        dns.query.udp(dns.message.make_query(name, kind), server.address, port=PORT, timeout=3).rcode()
-        for _ in range(16)
-    }
+    question = dns.message.make_query(name, kind, options=options or None)
+    return {dns.query.udp(question, server.address, port=PORT, timeout=3).rcode() for _ in range(16)}
 
 
 async def test_a_loop_that_hangs_is_no_longer_spoken_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,6 +254,51 @@ async def test_a_loop_that_hangs_is_no_longer_spoken_for(server: Server, monkeyp
     await eventually(lambda: codes(server, "www.example.test", "A") == {dns.rcode.NOERROR}, within=1)
     assert await says(server, 0)
     assert set(children()) == pids
+
+
+def damage(file: Path, *sections: str) -> None:
+    """Set every bit of these sections, in the file as it is: whoever has it mapped sees it at once."""
+    data = bytearray(file.read_bytes())
+    table = SteeringTable.from_bytes(data)
+    for cells in (table.cells[name].cast("B") for name in sections):
+        cells[:] = b"\xff" * len(cells)
+    with file.open("r+b") as opened:
+        opened.write(data)
+
+
+async def test_a_table_that_rots_under_a_worker_is_given_up(server: Server, table: SteeringTable) -> None:
+    """A question that it cannot answer is the sign: both workers say so, and answer no steered name from it, whatever
+    of it may be sound. Static names go on, and so do steered ones with the next table.
+    """
+    assert codes(server, "www.example.test", "A") == {dns.rcode.NOERROR}
+    assert not server.workers.wrong_table
+    damage(server.table_file, "decisions_6")
+    assert codes(server, "www.example.test", "A") == {dns.rcode.NOERROR}
+    option = dns.edns.ECSOption("2001:db8:a::", 48)
+
+    def asked() -> bool:
+        return codes(server, "www.example.test", "AAAA", option) == {dns.rcode.SERVFAIL}
+
+    assert asked()
+    await eventually(lambda: codes(server, "www.example.test", "A") == {dns.rcode.SERVFAIL}, within=5)
+    assert "the steering table cannot be read: a stored steering table is damaged" in server.workers.wrong_table
+    assert codes(server, "mail.example.test", "A") == {dns.rcode.NOERROR}
+    new = server.table_file.with_suffix(".new")
+    new.write_bytes(table.to_bytes())
+    new.replace(server.table_file)
+    server.workers.load()
+    await eventually(lambda: codes(server, "www.example.test", "A") == {dns.rcode.NOERROR}, within=5)
+
+
+async def test_a_damaged_table_that_is_new_leaves_the_last_one(server: Server, table: SteeringTable) -> None:
+    """It is another file: what is mapped is as sound as before. What is wrong is said."""
+    new = server.table_file.with_suffix(".new")
+    new.write_bytes(table.to_bytes())
+    damage(new, "edges")
+    new.replace(server.table_file)
+    server.workers.load()
+    await eventually(lambda: "damaged" in server.workers.wrong_table, within=5)
+    assert codes(server, "www.example.test", "A") == {dns.rcode.NOERROR}
 
 
 async def test_a_worker_that_does_not_read_is_told_all_later(server: Server) -> None:

@@ -27,23 +27,8 @@ from edgeward.publish.name_check import CheckReport, check_names
 from edgeward.publish.name_service import Entry, apply_settings, overview
 from edgeward.store.connection import Store
 from fleet import EdgeProcess
-from name_servers import NEAR, WITHIN, ask, named, seconds_until_gone, sends, sends_home, steering
+from name_servers import NEAR, WITHIN, ask, named, seconds_until_gone, sends, sends_home, steering, workers_of
 from waiting import eventually
-
-
-def workers_of(edge: EdgeProcess) -> list[int]:
-    """The processes of an edge's name server."""
-    assert edge.process is not None
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(entry.read_text().rpartition(")")[2].split()[1])
-            line = (entry.parent / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if parent == edge.process.pid and b"edgeward.dns.worker" in line:
-            found.append(int(entry.parent.name))
-    return found
 
 
 async def test_readers_are_sent_to_the_nearest_edge_that_is_well(

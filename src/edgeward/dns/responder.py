@@ -1,4 +1,4 @@
-"""From the bytes of a question to those of its answer. No input or output; one thread."""
+"""From the bytes of a question to those of its answer. No input or output but the log of faults; one thread."""
 
 import time
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from typing import Final
 from edgeward.core.steering_table import SteeringTable
 from edgeward.dns.bodies import Bodies, Body, Section, text_rdata
 from edgeward.dns.cookies import CLIENT, answer_cookie
+from edgeward.dns.faults import Faults
 from edgeward.dns.limits import RateLimiter, Verdict
 from edgeward.dns.memory import Memory
 from edgeward.dns.view import Proofs, View
@@ -24,6 +25,7 @@ from edgeward.dns.wire import (
     QR,
     RD,
     REFUSED,
+    SERVFAIL,
     SMALLEST,
     TC,
     TXT,
@@ -77,6 +79,8 @@ class Responder:
         self._memory = Memory(secret, clock, self._bodies.match)
         self.counts = {} if counts is None else counts
         """Answers by code."""
+        self.faults = Faults()
+        """Questions that were answered SERVFAIL since something was raised."""
 
     @property
     def view(self) -> View:
@@ -94,8 +98,12 @@ class Responder:
         same = table is None or table is self._table
         self._table = table or self._table
         self._view = view or self._view
-        self._bodies = self._made(catalogue)
-        self._memory.forget(None if same else self._bodies.match)
+        self._renew(catalogue, same_orders=same)
+
+    def lose_table(self) -> None:
+        """Answer steered names with SERVFAIL until there is another table: the one that there is has become unsound."""
+        self._table = None
+        self._renew(self._bodies.catalogue, same_orders=False)
 
     def watch(self, *, watched: bool) -> None:
         """Say whether somebody watches which edges are well. While nobody does, what depends on it is answered
@@ -106,21 +114,26 @@ class Responder:
         """
         if watched != self._watched:
             self._watched = watched
-            self._bodies = self._made(self._bodies.catalogue)
-            self._memory.forget(self._bodies.match)
+            self._renew(self._bodies.catalogue, same_orders=False)
 
-    def _made(self, catalogue: Catalogue | None) -> Bodies:
+    def _renew(self, catalogue: Catalogue | None, *, same_orders: bool) -> None:
         if self._watched:
-            return Bodies(self._view, self._table, catalogue)
-        return Bodies(replace(self._view, proofs=Proofs(known=False)), None, catalogue)
+            self._bodies = Bodies(self._view, self._table, catalogue)
+        else:
+            self._bodies = Bodies(replace(self._view, proofs=Proofs(known=False)), None, catalogue)
+        self._memory.forget(None if same_orders else self._bodies.match)
 
     def respond(self, data: bytes, source: bytes, *, tcp: bool = False) -> bytes | None:
         """Return the answer to a message from the address `source` (4 or 16 bytes); None: there is to be none."""
-        found = None if tcp else self._memory.find(data, source)
-        if found is None:
-            found = self.compose(data, source, tcp=tcp)
+        try:
+            found = None if tcp else self._memory.find(data, source)
             if found is None:
-                return None
+                found = self.compose(data, source, tcp=tcp)
+        except Exception as error:  # noqa: BLE001 (a fault of ours, or of what we answer from, is told and is no answer)
+            self.faults.note(error, data, now=self._steady())
+            found = self._failure(data)
+        if found is None:
+            return None
         answer, rcode, sure = found
         try:
             self.counts[rcode] += 1
@@ -132,6 +145,18 @@ class Responder:
         if verdict is Verdict.SEND:
             return answer
         return truncated(answer) if verdict is Verdict.SLIP else None
+
+    def _failure(self, data: bytes) -> tuple[bytes, int, bool] | None:
+        """Return SERVFAIL, with which a resolver asks the next server at once; None for what is no question."""
+        try:
+            query = parse_query(data)
+        except Refused as error:
+            return self._refusal(data, error), error.rcode, False
+        except Exception:  # noqa: BLE001 (it is told already; what cannot be read cannot be answered)
+            return None
+        if query is None:
+            return None
+        return self._refusal(data, Refused(SERVFAIL, query.question, edns=query.edns)), SERVFAIL, False
 
     def compose(self, data: bytes, source: bytes, *, tcp: bool = False) -> tuple[bytes, int, bool] | None:
         """Return an answer that is put together anew, its code, and whether the question had a cookie of ours: then its

@@ -3,7 +3,8 @@
 Stdin: a line of JSON (see `Start`), then an empty line whenever the files have changed, and a line of JSON with what is
 true just now (`View.moment`) whenever that has: a full disk holds no failover up; every second a sign of life
 (`watch.HERE`). While nothing comes, steered names are answered SERVFAIL (`Responder.watch`); when stdin ends, so does
-the process. Stdout: a line once it answers, and one with the answers by code (JSON) every few seconds.
+the process. Stdout: a line once it answers, one with what is wrong with the steering table, if anything is, and one
+with the answers by code (JSON) every few seconds.
 """
 
 import asyncio
@@ -59,6 +60,8 @@ class Files:
         self._view, self._table = view, table
         self._seen: tuple[int, int] | None = None
         self._mapped: SteeringTable | None = None
+        self.wrong_table = ""
+        """Why the table that was looked for last cannot be used; "" if it can."""
 
     def load(self) -> tuple[View | None, Catalogue | None, SteeringTable | None]:
         """Return what the files hold now, None for what cannot be read: the last good one is answered from. Slow."""
@@ -71,18 +74,24 @@ class Files:
             view = None
         return view, catalogue, self.table()
 
-    def table(self) -> SteeringTable | None:
-        """Return the table, mapped; None if there is none that can be read."""
+    def table(self, *, afresh: bool = False) -> SteeringTable | None:
+        """Return the table, mapped; None if there is none that can be read. afresh: check the one that was read, too.
+
+        The last good one stays, unless it is this very file that is damaged: what is mapped is damaged with it.
+        """
         try:
             with self._table.open("rb") as file:
                 status = os.fstat(file.fileno())
-                if (status.st_ino, status.st_mtime_ns) != self._seen:
+                seen = status.st_ino, status.st_mtime_ns
+                if afresh or seen != self._seen:
+                    if self._seen and self._seen[0] == seen[0]:
+                        self._mapped = self._seen = None
                     mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-                    self._mapped = SteeringTable.from_bytes(memoryview(mapped))
-                    self._seen = (status.st_ino, status.st_mtime_ns)
+                    self._mapped, self._seen = SteeringTable.from_bytes(memoryview(mapped)), seen
+            self.wrong_table = ""
         except (OSError, ValueError, SchemaError) as error:
-            if self._mapped is None:
-                _LOG.warning("the steering table cannot be read: %s", error)
+            self.wrong_table = f"the steering table cannot be read: {error}"
+            _LOG.warning("%s", self.wrong_table)
         return self._mapped
 
 
@@ -111,7 +120,7 @@ async def work() -> None:
         ear.watch(start.heard_within, lambda: _heed(responder, ear, start.heard_within))
         sockets = [[socket.socket(fileno=number) for number in numbers] for numbers in (start.udp, start.tcp)]
         async with NameServer(responder).serving(*sockets):
-            _say({"ready": True})
+            _say({"ready": True, "wrong_table": files.wrong_table})
             while line := await reader.readline():
                 await _follow(line, files, responder)
     finally:
@@ -136,15 +145,30 @@ def _heed(responder: Responder, ear: Ear, within: float) -> None:
 async def _follow(line: bytes, files: Files, responder: Responder) -> None:
     """Answer from what the agent says from now on. What cannot be read changes nothing."""
     if line == HERE:
-        return
-    if line.strip():
+        await _mistrust(files, responder)
+    elif line.strip():
         try:
             responder.replace(view=responder.view.at(json.loads(line)))
         except (ValueError, SchemaError) as error:
             _LOG.warning("what the agent says cannot be used: %s", error)
-        return
-    view, catalogue, table = await asyncio.to_thread(files.load)
-    responder.replace(view=view, table=table, catalogue=catalogue)
+    else:
+        view, catalogue, table = await asyncio.to_thread(files.load)
+        responder.replace(view=view, table=table, catalogue=catalogue)
+        _note_table(files, responder, table)
+
+
+async def _mistrust(files: Files, responder: Responder) -> None:
+    """Look whether the table is as it was built, if answering questions has failed since the last time."""
+    if responder.faults.take():
+        _note_table(files, responder, await asyncio.to_thread(files.table, afresh=True))
+
+
+def _note_table(files: Files, responder: Responder, table: SteeringTable | None) -> None:
+    """Do without a table that is damaged, and say so: the agent builds another one."""
+    if table is None:
+        responder.lose_table()
+    if files.wrong_table:
+        _say({"wrong_table": files.wrong_table})
 
 
 async def _tell_for_ever(counts: dict[int, int], ear: Ear) -> None:

@@ -56,6 +56,9 @@ class Workers:
         """What workers were told last."""
         self._behind: set[int] = set()
         """Numbers of the workers that were not told something, since they do not read."""
+        self.wrong_table = ""
+        """What a worker said last is wrong with the file of the table, "" for nothing. Whoever mends it takes it back.
+        """
         self.ready: set[int] = set()
         """Numbers of the workers that answer."""
 
@@ -152,7 +155,9 @@ class Workers:
         said = json.loads(line)
         if said.get("ready"):
             self.ready.add(number)
-        self._answers[number] = Counter({int(code): count for code, count in said.get("answers", {}).items()})
+        if "answers" in said:
+            self._answers[number] = Counter({int(code): count for code, count in said["answers"].items()})
+        self.wrong_table = said.get("wrong_table") or self.wrong_table
 
 
 async def _next_line(stdout: asyncio.StreamReader) -> bytes:

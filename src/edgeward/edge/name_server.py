@@ -13,11 +13,13 @@ import secrets
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeward import __version__
 from edgeward.core.dns_settings import DnsSettings
 from edgeward.core.fleet import EdgeRecord
+from edgeward.core.steering_table import SteeringTable
 from edgeward.dns.build_table import WRONG_CITY, Wanted, is_steered
 from edgeward.dns.fleet_zones import fleet_zones
 from edgeward.dns.geo import file_version
@@ -196,22 +198,29 @@ class EdgeNameServer:
         return dict.fromkeys(sorted(self._known - steered), "it is no longer one that readers are sent to")
 
     async def _build_for_ever(self) -> None:
-        """Build the table whenever what it is made of has changed; what failed is tried again, ever more seldom."""
+        """Build the table whenever what it is made of has changed, or the one that there is cannot be read; what failed
+        is tried again, ever more seldom.
+        """
         clock = asyncio.get_running_loop().time
         failed: tuple[object, ...] | None = None
         pause = again = 0.0
         while True:
             wanted, version = self._wanted(), self._city()
             goal = (wanted, version)
-            changed, due = goal != (self._built, self._city_version), goal != failed or clock() >= again
-            if wanted is not None and changed and due:
+            wrong = self.workers.wrong_table
+            changed = bool(wrong) or goal != (self._built, self._city_version)
+            if wanted is None and wrong and self._table_file.exists():
+                self._conditions.set("dns table", wrong, now=self._clock())
+            if wanted is not None and changed and (goal != failed or clock() >= again):
                 is_built, problem = await self._build(wanted)
-                if is_built:
-                    self._built, self._city_version, failed = wanted, version, None
-                    self.workers.load()
-                else:
+                if wrong or not is_built:
                     pause = min(2 * pause, _LONGEST_PAUSE) if goal == failed else _FIRST_PAUSE
                     failed, again = goal, clock() + pause
+                else:
+                    failed = None
+                if is_built:
+                    self._built, self._city_version, self.workers.wrong_table = wanted, version, ""
+                    self.workers.load()
                 self._conditions.set("dns table", problem, now=self._clock())
             await asyncio.sleep(_LOOK)
 
@@ -237,7 +246,7 @@ class EdgeNameServer:
         if code != WRONG_CITY:
             return False, problem
         # No other try with this file ends better. A table of other edges is worse than one by country, as none is.
-        if self._table_file.exists() and self._built in {None, wanted}:
+        if self._built in {None, wanted} and await asyncio.to_thread(_is_table, self._table_file):
             return True, problem
         code, _ = await self._run_build(replace(wanted, city_file=None))
         return code == 0, problem
@@ -280,3 +289,12 @@ class EdgeNameServer:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(made)
         return made
+
+
+def _is_table(file: Path) -> bool:
+    """Whether a file is a steering table that can be read."""
+    try:
+        SteeringTable.from_bytes(file.read_bytes())
+    except (OSError, SchemaError):
+        return False
+    return True
