@@ -3,6 +3,9 @@
 import ipaddress
 import itertools
 import random
+import struct
+import tracemalloc
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import dns.edns
@@ -13,12 +16,13 @@ from hypothesis import strategies as st
 
 from dns_world import AUSTRALIAN, CLIENTS, FRANKFURT, NOW, RECORDS, SECRET, SYDNEY, edges, query, subnet, texts, zones
 from edgeward.core.steering import build
-from edgeward.dns import memory
+from edgeward.dns import bodies, memory
 from edgeward.dns.bodies import Bodies
 from edgeward.dns.cookies import FUTURE, OLDEST, RENEWED, server_cookie
 from edgeward.dns.responder import Responder
 from edgeward.dns.view import View
-from edgeward.dns.wire import name_to_wire
+from edgeward.dns.wire import CNAME, name_to_wire
+from edgeward.dns.zone import RRset
 
 SOURCES = [ipaddress.ip_address(each).packed for each in (*CLIENTS.values(), "192.0.2.1", "2001:db8:a::7", "::1")]
 NAMES = [
@@ -180,8 +184,10 @@ def test_a_new_table_moves_networks_that_were_remembered(counting, table) -> Non
 
 def test_a_full_memory_forgets_and_goes_on(counting, monkeypatch) -> None:
     """However many questions there are of however many kinds, only so many are kept, and all are answered right."""
-    for each in ("MOST_ANSWERS", "MOST_NETWORKS", "MOST_COOKIES"):
+    for each in ("MOST_NETWORKS", "MOST_COOKIES"):
         monkeypatch.setattr(memory, each, 3)
+    for each in (memory, bodies):
+        monkeypatch.setattr(each, "MOST_BYTES", 6000)
     source = random.Random(7)
     for _ in range(500):
         options = source.choice(USUAL)
@@ -191,9 +197,78 @@ def test_a_full_memory_forgets_and_goes_on(counting, monkeypatch) -> None:
         composed = counting.compose(data, client)
         assert composed is not None
         assert answer == composed[0]
-    kept = counting._memory
-    assert all(len(each) <= 3 for each in (kept._forms, kept._subnets, kept._sources, kept._cookies))
-    assert sum(len(form.starts) for form in kept._forms.values()) <= 3
+        kept = counting._memory
+        assert all(len(each) <= 3 for each in (kept._subnets, kept._sources, kept._cookies))
+        sizes = [len(key) + sum(map(len, form.starts.values())) for key, form in kept._forms.items()]
+        assert sum(sizes) + len(sizes) * memory._FORM_BYTES <= 6000
+        assert sum(len(body.answer[1]) for body in counting._bodies._each) <= 6000
+
+
+@pytest.fixture
+def traced() -> Iterator[Callable[[], int]]:
+    """Says how many bytes Python has allotted since it was asked first: what is remembered, and little else."""
+    tracemalloc.start()
+    first: list[int] = []
+
+    def look() -> int:
+        now = tracemalloc.get_traced_memory()[0]
+        first.append(now)
+        return now - first[0]
+
+    try:
+        yield look
+    finally:
+        tracemalloc.stop()
+
+
+def respond_to(responder: Responder, name: str, *, tcp: bool) -> int:
+    """Ask for the texts of a name; return the size of the answer."""
+    data = struct.pack("!HHHHHH", 7, 0, 1, 0, 0, 1) + name_to_wire(name) + b"\0\x10\0\1" + OPT_RECORD
+    answer = responder.respond(data, SOURCES[0], tcp=tcp)
+    assert answer is not None
+    return len(answer)
+
+
+OPT_RECORD = bytes.fromhex("0000291000000000000000")
+
+
+def test_random_names_below_wildcards_take_no_more_than_is_stated(view, table, traced) -> None:
+    """100,000 names of 200 bytes below a wildcard with 20 KB of texts, which goes over TCP, and one whose texts just
+    fit over UDP: what Python has allotted stays below the two bounds together, which it comes near to.
+    """
+    rows = {"big": ('" "'.join(["x" * 250] * 80)), "mid": '" "'.join(["y" * 240] * 4)}
+    made = zones(RECORDS + "\n".join(f'*.{name}.example.test 300 TXT "{text}"' for name, text in rows.items()))
+    responder = Responder(replace(view, zones=made), table, secret=SECRET, clock=lambda: NOW)
+    chance = random.Random(7)
+    most = traced()
+    for number in range(100_000):
+        label = f"{chance.getrandbits(240):060x}"
+        name, tcp = ("big", True) if number % 4 == 0 else ("mid", False)
+        size = respond_to(responder, f"{label}.{label}.{label}.{name}.example.test", tcp=tcp)
+        assert size > 20_000 if tcp else 1150 < size <= 1232
+        if number % 500 == 0:
+            most = max(most, traced())
+    print(f"\nat most {most / 1e6:.0f} MB remembered")
+    assert memory.MOST_BYTES * 0.8 < most < memory.MOST_BYTES + bodies.MOST_BYTES
+
+
+def test_aliases_of_a_large_name_take_no_more_than_is_stated(view, table, traced) -> None:
+    """Each of 5,000 leads there by an alias of its own, and so has an answer of its own of 20 KB, 100 MB together; all
+    are answered in full, also the first one again.
+    """
+    made = zones(RECORDS + 'texts.example.test 300 TXT "{}"'.format('" "'.join(["x" * 250] * 80)))
+    last = {CNAME: RRset(300, (name_to_wire("texts.example.test"),))}
+    aliases = {f"a{number}.example.test": last for number in range(5000)}
+    first = {f"f{alias}": {CNAME: RRset(300, (name_to_wire(alias),))} for alias in aliases}
+    more = {**made[1].rrsets, **aliases, **first}
+    made = (made[0], replace(made[1], rrsets=more))
+    responder = Responder(replace(view, zones=made), table, secret=SECRET, clock=lambda: NOW)
+    most = traced()
+    for name in (*first, "fa0.example.test"):
+        assert respond_to(responder, name, tcp=True) > 20_000
+        most = max(most, traced())
+    print(f"\nat most {most / 1e6:.0f} MB remembered")
+    assert bodies.MOST_BYTES * 0.8 < most < bodies.MOST_BYTES
 
 
 @pytest.mark.parametrize("ending", ["nothing.example.test", "wild.example.test", "aliases.example.test"])
@@ -202,6 +277,6 @@ def test_names_without_end_take_one_body(view, table, ending) -> None:
     records are kept once. A flood of them then costs what their names take.
     """
     made = zones(RECORDS + "*.aliases.example.test 300 CNAME www.example.test.")
-    bodies = Bodies(replace(view, zones=made), table)
-    found = [bodies.find(name_to_wire(f"n{number}.{ending}"), 1, 0)[0] for number in range(3)]
+    made_of = Bodies(replace(view, zones=made), table)
+    found = [made_of.find(name_to_wire(f"n{number}.{ending}"), 1, 0)[0] for number in range(3)]
     assert found[0] is found[1] is found[2]

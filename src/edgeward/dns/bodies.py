@@ -30,7 +30,14 @@ _QNAME: Final = b"\xc0\x0c"
 """A pointer to the name of the question, which is always at this place."""
 _PROOF: Final = b"\x0f_acme-challenge"
 _PROOF_TTL: Final = 1
-_MOST_KEPT: Final = 100_000
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of the bodies that are kept and of the names that they are kept for, with what Python needs around them.
+
+By bytes, since a body may be as large as an answer over TCP.
+"""
+_NAME_BYTES: Final = 200
+_BODY_BYTES: Final = 500
+"""Bytes around a name and around a body, measured: objects, and their places in tables."""
 _MOST_ALIASES: Final = 8
 _MINIMAL: Final = RRset(3600, (b"\x07RFC8482\x00",))
 """The answer to ANY where there is a record and no alias (RFC 8482 section 4.2)."""
@@ -73,6 +80,7 @@ class Bodies:
         self._fixed: dict[tuple[bytes, int], Body | None] = {}
         self._steered: dict[tuple[bytes, int, int], Body] = {}
         self._each: dict[Body, Body] = {}
+        self._bytes = 0
         self._has_steered: dict[tuple[str, int], bool] = {}
 
     def match(self, network: bytes) -> Match:
@@ -89,8 +97,7 @@ class Bodies:
             fixed = self._fixed[key]
         else:
             fixed = self._shared(self._resolve(name, kind, None))
-            if len(self._fixed) >= _MOST_KEPT:
-                self._fixed.clear()
+            self._make_room(len(name) + _NAME_BYTES)
             self._fixed[key] = fixed
         if fixed is not None:
             return fixed, False
@@ -99,8 +106,7 @@ class Bodies:
         body = self._steered.get((name, kind, order))
         if body is None:
             body = self._shared(self._resolve(name, kind, order)) or _FAILED
-            if len(self._steered) >= _MOST_KEPT:
-                self._steered.clear()
+            self._make_room(len(name) + _NAME_BYTES)
             self._steered[name, kind, order] = body
         return body, True
 
@@ -108,9 +114,21 @@ class Bodies:
         """Return one body for all names with the same: there is no end of names that are not there, or wildcards'."""
         if body is None:
             return None
-        if len(self._each) >= _MOST_KEPT:
-            self._each.clear()
-        return self._each.setdefault(body, body)
+        found = self._each.get(body)
+        if found is None:
+            self._make_room(
+                sum(len(records) for _, records in (body.answer, body.authority, body.additional)) + _BODY_BYTES
+            )
+            found = self._each[body] = body
+        return found
+
+    def _make_room(self, size: int) -> None:
+        """Count what is to be kept from now on, in bytes; forget all that is kept if it becomes too much."""
+        self._bytes += size
+        if self._bytes > MOST_BYTES:
+            for kept in (self._fixed, self._steered, self._each):
+                kept.clear()
+            self._bytes = size
 
     def _resolve(self, name: bytes, kind: int, order: int | None) -> Body | None:
         """Return the body; None if it depends on an order of edges and none is given."""

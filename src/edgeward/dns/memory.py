@@ -13,7 +13,13 @@ from edgeward.dns.bodies import Match
 from edgeward.dns.cookies import FUTURE, RENEWED, answer_cookie, made_at
 from edgeward.dns.wire import COOKIE, OPT, SUBNET, parse_subnet
 
-MOST_ANSWERS: Final = 65_536
+MOST_BYTES: Final = 96 * 1024 * 1024
+"""Bytes of questions and answers, with what Python needs around them. By bytes, since an answer may have ten times as
+many as another.
+"""
+_FORM_BYTES: Final = 600
+_ANSWER_BYTES: Final = 100
+"""Bytes around a question and around each of its answers, measured: objects, and their places in tables."""
 MOST_NETWORKS: Final = 262_144
 """Client networks, at some 100 bytes each."""
 MOST_COOKIES: Final = 16_384
@@ -65,7 +71,7 @@ class Memory:
         self._clock = clock
         self._match = match
         self._forms: dict[bytes, Form] = {}
-        self._answers = 0
+        self._bytes = 0
         # By option and by address: kept apart, since an address may have the bytes of an option.
         self._subnets: dict[bytes, Match] = {}
         self._sources: dict[bytes, Match] = {}
@@ -75,7 +81,7 @@ class Memory:
     def forget(self, match: Callable[[bytes], Match] | None = None) -> None:
         """Forget all answers. match: another one, if orders are others now as well."""
         self._forms.clear()
-        self._answers = 0
+        self._bytes = 0
         if match is not None:
             self._match = match
             for each in (self._subnets, self._sources, self._matches):
@@ -150,14 +156,17 @@ class Memory:
         layout = layout_of(data, end)
         if layout is None or data.find(0, _NAME) + 5 != end:
             return
-        if self._answers >= MOST_ANSWERS:
-            self.forget()
-        self._answers += 1
-        form = self._forms.get(data[2 : end + 15])
-        if form is None:
-            form = self._forms[data[2 : end + 15]] = Form(layout, answer[3] & 15, order is not None, {})
         varying = layout.subnet_end - layout.subnet_at + (_ANSWERED if layout.cookie_at else 0)
-        form.starts[order or 0] = answer[2 : len(answer) - varying]
+        key, start = data[2 : end + 15], answer[2 : len(answer) - varying]
+        if self._bytes + len(key) + len(start) + _FORM_BYTES + _ANSWER_BYTES > MOST_BYTES:
+            self.forget()
+        form = self._forms.get(key)
+        if form is None:
+            form = self._forms[key] = Form(layout, answer[3] & 15, order is not None, {})
+            self._bytes += len(key) + _FORM_BYTES
+        before = form.starts.get(order or 0)
+        form.starts[order or 0] = start
+        self._bytes += len(start) + _ANSWER_BYTES if before is None else len(start) - len(before)
 
 
 def layout_of(data: bytes, end: int) -> Layout | None:
