@@ -234,26 +234,31 @@ def codes(server: Server, name: str, kind: str, *options: dns.edns.Option) -> se
     return {dns.query.udp(question, server.address, port=PORT, timeout=3).rcode() for _ in range(16)}
 
 
-async def test_a_loop_that_hangs_is_no_longer_spoken_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_loop_that_hangs_is_no_longer_spoken_for(
+    tmp_path: Path, loopback_address: str, table: SteeringTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While this process's loop stands still, as that of a frozen agent does, both workers fall silent about steered
     names and proofs, also where they have just answered from memory, and go on with static ones. As soon as it runs
     again they answer again: the same workers, though nobody heard them for longer than a worker may be silent.
     """
-    monkeypatch.setattr("edgeward.dns.workers._SILENT_STEPS", 6)
-    pids = set(children())
-    began = time.monotonic()
-    assert codes(server, "www.example.test", "A") == {dns.rcode.NOERROR}
-    while codes(server, "www.example.test", "A") != {dns.rcode.SERVFAIL}:
-        assert time.monotonic() < began + HEARD_WITHIN + 1.0
-    assert time.monotonic() > began + HEARD_WITHIN - 1.5, "a loop that is held up for a moment silences nobody"
-    while time.monotonic() < began + 8.0:
-        assert codes(server, "www.example.test", "AAAA") == {dns.rcode.SERVFAIL}
-        assert codes(server, PROOF, "TXT") == {dns.rcode.SERVFAIL}
-        assert codes(server, "mail.example.test", "A") == {dns.rcode.NOERROR}
-        assert codes(server, "nothing.example.test", "A") == {dns.rcode.NXDOMAIN}
-    await eventually(lambda: codes(server, "www.example.test", "A") == {dns.rcode.NOERROR}, within=1)
-    assert await says(server, 0)
-    assert set(children()) == pids
+    monkeypatch.setattr("edgeward.dns.workers._SILENT_STEPS", 7)
+    async with serving(tmp_path, loopback_address, table) as server:
+        pids = set(children())
+        began = time.monotonic()
+        assert codes(server, "www.example.test", "A") == {dns.rcode.NOERROR}
+        while codes(server, "www.example.test", "A") != {dns.rcode.SERVFAIL}:
+            assert time.monotonic() < began + HEARD_WITHIN + 1.0
+        assert time.monotonic() > began + HEARD_WITHIN - 1.5, "a loop that is held up for a moment silences nobody"
+        while time.monotonic() < began + 9.0:
+            assert codes(server, "www.example.test", "AAAA") == {dns.rcode.SERVFAIL}
+            assert codes(server, PROOF, "TXT") == {dns.rcode.SERVFAIL}
+            assert codes(server, "mail.example.test", "A") == {dns.rcode.NOERROR}
+            assert codes(server, "nothing.example.test", "A") == {dns.rcode.NXDOMAIN}
+        await eventually(lambda: codes(server, "www.example.test", "A") == {dns.rcode.NOERROR}, within=1)
+        assert await says(server, 0)
+        server.workers._answers.clear()
+        await eventually(lambda: len(server.workers._answers) == 2, what="both say what they have answered")
+        assert set(children()) == pids
 
 
 def damage(file: Path, *sections: str) -> None:
