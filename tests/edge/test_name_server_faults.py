@@ -19,7 +19,7 @@ from deploying import ONE, Deployer, shows
 from edgeward.core.dns_settings import PreferredEdges
 from edgeward.core.fleet import EdgeRecord
 from edgeward.errors import ConflictError
-from edgeward.publish.edges import forget_edge
+from edgeward.publish.edges import forget_edge, set_drained
 from edgeward.publish.explain import explain
 from edgeward.publish.name_service import apply_settings
 from edgeward.store.connection import Store
@@ -55,6 +55,30 @@ async def test_a_full_disk_holds_no_failover_up(
         assert seconds <= WITHIN
         await syd.start()
         await eventually(lambda: sends(iad, NEAR["syd"], syd.address), within=40)
+
+
+async def test_a_disk_that_hangs_holds_no_failover_up(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """A write of the view that does not end (the file is a pipe that nobody reads) keeps no worker from being told."""
+    async with steering(tmp_path / "fleet", loopback_addresses, deployer) as fleet:
+        iad, syd = fleet["iad"], fleet["syd"]
+        pipe = iad.data / "dns" / ".view.json.new"
+        os.mkfifo(pipe)
+        try:
+            async with fleet.store() as store:
+                await set_drained(store, "fra", drained=True, because="something to write")
+            await eventually(lambda: sends(iad, NEAR["fra"], iad.address), within=10)
+            await syd.kill()
+            seconds = await seconds_until_gone([iad], NEAR["syd"], syd.address)
+            print(f"\nkilled, with a disk that hangs: last named {seconds:.2f} s later")
+            assert seconds <= WITHIN
+        finally:
+            reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+            pipe.unlink()
+            os.close(reader)
+        file = iad.data / "dns" / "view.json"
+        await eventually(lambda: b"something to write" in file.read_bytes(), within=10)
 
 
 async def test_an_edge_that_is_forgotten_is_named_by_no_server(

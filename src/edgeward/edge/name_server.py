@@ -72,6 +72,9 @@ class EdgeNameServer:
         self._secret_file = disk.dns / "secret"
         self._told: object = None
         """What workers were told to be true just now."""
+        self._found: View | None = None
+        """What the disk is to have."""
+        self._looked = asyncio.Event()
         self._written: View | None = None
         """What the disk has."""
         self._zones_of: tuple[object, ...] | None = None
@@ -96,8 +99,9 @@ class EdgeNameServer:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._serve(), name="name server")
             group.create_task(self._build_for_ever(), name="steering table")
+            group.create_task(self._write_for_ever(), name="view of the name server")
             while True:
-                await self.renew()
+                self._renew()
                 if self.workers.ready:
                     self._conditions.set("dns", None, now=self._clock())
                 self._verdicts.changed.clear()
@@ -115,17 +119,26 @@ class EdgeNameServer:
                 self._conditions.set("dns", sentence, now=self._clock())
             await asyncio.sleep(_AGAIN)
 
-    async def renew(self) -> None:
-        """Tell the workers what has changed: first what needs no disk, then the zones by the file that they read."""
-        found = self._look()
+    def _renew(self) -> None:
+        """Tell the workers what has changed and needs no disk; the zones follow by the file that they read."""
+        self._found = found = self._look()
         if found is None:
             return
         # Before the disk is compared: on a full one, what it has may be so again after something else was told.
         if (moment := found.moment()) != self._told:
             self.workers.tell(found)
             self._told = moment
-        if found == self._written:
-            return
+        self._looked.set()
+
+    async def _write_for_ever(self) -> None:
+        """Have the disk follow, in a loop of its own: one that takes its time holds no failover up."""
+        while True:
+            await self._looked.wait()
+            self._looked.clear()
+            if self._found is not None and self._found != self._written:
+                await self._write(self._found)
+
+    async def _write(self, found: View) -> None:
         try:
             await asyncio.to_thread(write_durably, self._view_file, found.to_bytes())
         except EdgewardError as error:
