@@ -221,14 +221,23 @@ class NginxEngine:
         return generation
 
     async def _confirm(self, master: Process, generation: int, older: list[Process], log_start: int) -> None:
-        """Wait until the generation answers and no older worker takes connections. Raises ServeError if it will not."""
+        """Wait until the generation answers and no older worker takes connections. Raises ServeError if it will not.
+
+        Once the generation answers, the older workers are told to end from here: nginx's master sleeps for 0.1 s before
+        it does so itself (`ngx_master_process_cycle`), and by then takes none that has ended for one that crashed.
+        """
         deadline = time.monotonic() + _SWITCH_SECONDS
         pids = {worker.pid for worker in older}
+        told = False
         while time.monotonic() < deadline:
             if await self._answer("/generation") == str(generation):
                 now = {worker.pid: worker for worker in children_of(master.pid)}
-                if all(pid not in now or now[pid].is_ending for pid in pids):
+                left = [pid for pid in pids if pid in now and not now[pid].is_ending]
+                if not left:
                     return
+                for pid in left if not told else ():
+                    send(pid, signal.SIGQUIT)
+                told = True
             said = tail(self._path(ERROR_LOG), log_start)
             if _has_given_up(said):
                 raise ServeError(f"nginx does not switch: {_first_error(said)}", log=said)
