@@ -6,6 +6,7 @@ import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,10 @@ from edgeward.core.deployers import Deployer, Deployers, release_statement
 from edgeward.core.digest import Digest, digest_of
 from edgeward.edge.stager import Refused
 from edgeward.errors import CorruptionError, DiskError, NotFoundError, SchemaError
-from edgeward.publish.intent import intent
 from edgeward.serve.blobs import BlobFolder
 from edgeward.store.blobs import BlobSource
 from edgeward.store.connection import StoreAddress, open_store
 from edgeward.store.layout import chunk_subject
-from waiting import eventually
 
 PAGES = {"/index.html": "<p>hello</p>" * 100, "/small.txt": "x", "/assets/app.3f9a1c7e.js": "1;" * 200}
 
@@ -149,37 +148,43 @@ async def test_an_asset_that_somebody_wrote_to_is_mended_everywhere(store, parts
     assert (parts.disk.kept("blog").path / f"identity{path}").read_text() == PAGES[path]
 
 
-async def test_what_is_served_is_looked_over_while_a_push_reads_its_folder(
+async def test_what_the_trees_were_compared_with_in_this_minute_is_not_looked_at_again(
     store, parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The look begins with the push's intent; what it finds is mended by the staging, which looks at nothing else."""
-    path = "/assets/app.3f9a1c7e.js"
-    first = await make_release(PAGES).put(store)
-    await parts.stage(first)
-    await parts.serve(first)
-    (parts.disk.tree(first.key) / f"identity{path}").write_text("overwritten")
-    looked: dict[str, list[str]] = {"look": [], "stage": []}
-    untouched, now = BlobFolder.untouched, "look"
+    """A staging looks where something differs, and everywhere else if nobody has for a minute, or with faults found."""
+    looked: list[Digest] = []
+    untouched = BlobFolder.untouched
 
     def noted(self: BlobFolder, digest: Digest, *rest: int) -> bool:
-        looked[now].append(digest)
+        looked.append(digest)
         return untouched(self, digest, *rest)
 
     monkeypatch.setattr(BlobFolder, "untouched", noted)
-    following = asyncio.create_task(parts.stager.looks.follow(store))
-    async with intent(store, "blog", lambda _: None):
-        await eventually(lambda: len(looked["look"]) >= len(PAGES))
-        second = await make_release({**PAGES, "/new.html": "two"}).put(store)
-        now = "stage"
-        await parts.stage(second)
-        to_look_at = [second.manifest.by_path[name] for name in (path, "/new.html")]
-        assert set(looked["stage"]) == {variant.digest for entry in to_look_at for variant in entry.variants}
-        third = await make_release({**PAGES, "/new.html": "three"}).put(store)
-        await parts.stage(third)
-        assert {first.digest(name) for name in PAGES} <= set(looked["stage"]), "a look counts once"
-    following.cancel()
-    for found in (parts.read(first, path), parts.read(second, path), parts.read(third, path)):
-        assert found == PAGES[path]
+    numbers = count()
+
+    async def staged() -> set[Digest]:
+        """Stage a release in which a page differs, and return which blobs were looked at."""
+        made = await make_release({**PAGES, "/index.html": f"<p>{next(numbers)}</p>"}).put(store)
+        looked.clear()
+        await parts.stage(made)
+        assert parts.read(made, asset) == PAGES[asset]
+        return set(looked)
+
+    asset = "/assets/app.3f9a1c7e.js"
+    first = await make_release(PAGES).put(store)
+    await parts.stage(first)
+    await parts.serve(first)
+    of_asset = {variant.digest for variant in first.manifest.by_path[asset].variants}
+    assert of_asset <= await staged(), "nobody has compared the trees yet"
+    assert await parts.holdings.restore(first.key) == (0, {})
+    assert of_asset.isdisjoint(found := await staged())
+    assert first.digest("/small.txt") in found
+    parts.clock.now += 61
+    assert of_asset <= await staged(), "that was long ago"
+    (parts.disk.tree(first.key) / f"identity{asset}").write_text("overwritten")
+    _, unsound = await parts.holdings.restore(first.key)
+    assert set(unsound) == {first.digest(asset)}
+    assert of_asset <= await staged(), "which mends it"
 
 
 async def test_a_blob_that_is_damaged_on_its_way_is_asked_for_again(

@@ -137,7 +137,7 @@ async def test_the_sweep_waits_for_what_a_staging_counts_on(store, parts: Parts)
     await parts.serve(live)
     await parts.holdings.unstage(old.key)
     sweep = Sweep(parts.holdings, View(parts.clock, live), grace=0, clock=parts.clock)
-    async with parts.holdings.pinned(frozenset({old.digest("/index.html")})):
+    async with parts.holdings.pinned(lambda: {old.digest("/index.html")}):
         assert await sweep.once() == 0
     assert await sweep.once() == 1
 

@@ -6,6 +6,7 @@ cannot be undone, so a name is fingerprinted only beyond doubt.
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -55,3 +56,16 @@ def assets_of(manifest: Manifest) -> Iterator[Entry]:
     """Return the entries that are immutable assets, in their order."""
     pattern = _compiled(manifest.settings)
     return (entry for entry in manifest.entries if _matches(pattern, entry.path))
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """The immutable assets of one release. keep_days: how long they are kept after it has left."""
+
+    entries: tuple[Entry, ...]
+    keep_days: int
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "Assets":
+        """Return the assets of a manifest."""
+        return cls(tuple(assets_of(manifest)), manifest.settings.keep_assets_days)

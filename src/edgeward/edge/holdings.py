@@ -7,12 +7,11 @@ staging under way counts on.
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from edgeward.core.assets import assets_of
+from edgeward.core.assets import Assets, assets_of
 from edgeward.core.digest import Digest
 from edgeward.core.fleet import PurgeOrder, SiteStatus
 from edgeward.core.plan import ReleaseKey
@@ -20,6 +19,7 @@ from edgeward.core.release import Entry, Manifest, pack_manifest
 from edgeward.edge import repair
 from edgeward.edge.clock import LivedTime, elapsed
 from edgeward.edge.disk import EdgeDisk, EdgeState, ServedRelease
+from edgeward.edge.pins import Digests, Pins
 from edgeward.edge.threads import to_the_end
 from edgeward.errors import EdgewardError, SchemaError
 from edgeward.serve import tree
@@ -29,20 +29,10 @@ from edgeward.serve.kept import KeptAsset
 _LOG = logging.getLogger("edgeward.edge")
 _DAY = 86_400
 _MINUTE = 60
+_FRESH = 60.0
+"""Seconds for which a look at the files of a tree counts, from its begin."""
 _REMEMBERED = 8
 """Releases whose immutable assets are kept in memory: to find them in a large manifest takes a while."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Assets:
-    """The immutable assets of one release, and how many days they are kept after it has left."""
-
-    entries: tuple[Entry, ...]
-    keep_days: int
-
-    @classmethod
-    def of(cls, manifest: Manifest) -> "_Assets":
-        return cls(tuple(assets_of(manifest)), manifest.settings.keep_assets_days)
 
 
 class Holdings:
@@ -64,15 +54,16 @@ class Holdings:
         self.state = EdgeState()
         self.lost = False
         """Whether `load` found releases, and nothing that says which of them were served."""
-        self.pins: Counter[Digest] = Counter()
-        """Blobs that a staging under way counts on."""
+        self.pins = Pins()
+        self._looked: dict[ReleaseKey, float] = {}
+        """When the last look at the files of a tree began (`timer`), where it found all of them sound."""
         self._edge = edge
         self._clock, self._timer = clock, timer
         self.lived = LivedTime(0, clock=clock, timer=timer)
         self._manifests: dict[str, Manifest] = {}
         self._fresh: dict[ReleaseKey, Manifest] = {}
         """Manifests of releases that were staged and not served yet: the next view needs them."""
-        self._assets: dict[Digest, _Assets] = {}
+        self._assets: dict[Digest, Assets] = {}
         """What `keep` needs of the releases that it looked at last."""
         self._prepared: set[str] = set()
 
@@ -152,6 +143,12 @@ class Holdings:
             return None
         return tree.Tree(self.disk.tree(key), manifest)
 
+    def sound_tree_of(self, site: str) -> tree.Tree | None:
+        """Return the tree that a site is served from, None also if `restore` has not found it sound in this minute."""
+        found = self.tree_of(site)
+        looked = self._looked.get((site, found.manifest.release)) if found else None
+        return found if looked is not None and self._timer() - looked <= _FRESH else None
+
     async def view(self, serve: Mapping[str, Digest]) -> ServedView:
         """Return what an engine serves when these releases, all staged, are served."""
         sites: list[ServedSite] = []
@@ -219,7 +216,7 @@ class Holdings:
             self.disk.prepare_site(key[0])
             try:
                 await to_the_end(tree.stage, manifest, self.disk.blobs, self.disk.tree(key), self.tree_of(key[0]))
-                self._assets[key[1]] = await asyncio.to_thread(_Assets.of, manifest)
+                self._assets[key[1]] = await asyncio.to_thread(Assets.of, manifest)
             finally:
                 # Also when this was cancelled in the last moment: a tree that is there is known.
                 if self.disk.tree(key).exists():
@@ -293,9 +290,9 @@ class Holdings:
             folder.write(wanted, self.disk.blobs)
         return wanted != before
 
-    def _assets_in(self, release: Digest) -> _Assets:
+    def _assets_in(self, release: Digest) -> Assets:
         """Return the immutable assets of a release whose manifest is here; those of the last few are remembered."""
-        found = self._assets.pop(release, None) or _Assets.of(self.disk.manifest(release))
+        found = self._assets.pop(release, None) or Assets.of(self.disk.manifest(release))
         self._assets[release] = found
         while len(self._assets) > _REMEMBERED:
             self._assets.pop(next(iter(self._assets)))
@@ -317,7 +314,14 @@ class Holdings:
         Returns how many, and the blobs (with sizes) that must be fetched again for the rest. Raises DiskError.
         """
         async with self.writing:
-            return await to_the_end(repair.restore, self.disk, key) if key in self.staged else (0, {})
+            self._looked.pop(key, None)
+            if key not in self.staged:
+                return 0, {}
+            began = self._timer()
+            count, unsound = await to_the_end(repair.restore, self.disk, key)
+            if not unsound:
+                self._looked[key] = began
+            return count, unsound
 
     async def rescue_manifest(self, key: ReleaseKey) -> None:
         """Put back the manifest of a staged release that cannot be read any more, if it is in memory.
@@ -364,17 +368,14 @@ class Holdings:
         return frozenset(found)
 
     @asynccontextmanager
-    async def pinned(self, digests: frozenset[Digest]) -> AsyncIterator[None]:
-        """Keep these blobs from being swept while the context lasts."""
+    async def pinned(self, digests: Digests) -> AsyncIterator[None]:
+        """Keep the blobs that `digests` returns from being swept while the context lasts."""
         async with self.writing:  # a sweep that is removing blobs now ends first
-            self.pins.update(digests)
+            self.pins.add(digests)
         try:
             yield
         finally:
-            self.pins.subtract(digests)
-            for digest in digests:
-                if self.pins[digest] <= 0:
-                    del self.pins[digest]
+            self.pins.remove(digests)
 
     def site_status(self) -> Mapping[str, SiteStatus]:
         """Return what the edge reports of each site that it holds something of."""

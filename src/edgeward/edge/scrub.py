@@ -170,7 +170,7 @@ class Scrub:
                 self._tell("the state store cannot be reached")
                 return
             try:
-                async with self._holdings.pinned(frozenset(wanted)):
+                async with self._holdings.pinned(wanted.keys):
                     await self._stager.fetch(wanted)
                     await self._holdings.mend(frozenset(wanted))
                 await self._refresh()

@@ -13,10 +13,10 @@ from edgeward.core.digest import Digest
 from edgeward.core.fleet import ReleaseRecord
 from edgeward.core.release import Entry, Manifest, unpack_manifest
 from edgeward.edge.holdings import Holdings
-from edgeward.edge.looks import Looks
 from edgeward.edge.signatures import why_not_trusted
 from edgeward.edge.threads import to_the_end
 from edgeward.errors import CorruptionError, DiskError, EdgewardError, NotFoundError, SchemaError
+from edgeward.serve.tree import linked_anew
 
 _LOG = logging.getLogger("edgeward.edge")
 _AT_ONCE = 4
@@ -44,7 +44,6 @@ class Stager:
     """Stages releases, a few at once; all that it does may be repeated."""
 
     def __init__(self, holdings: Holdings, source: BlobSource, *, reserve: int) -> None:
-        self.looks = Looks(holdings)
         self._holdings = holdings
         self._disk = holdings.disk
         self._source = source
@@ -64,13 +63,11 @@ class Stager:
             raise Refused(reason, site=record.site, release=record.release)
         async with self._turns:
             packed, manifest = await self._manifest(record)
-            sizes = {variant.digest: variant.size for variant in manifest.blobs()}
-            if taken_out := forbidden & sizes.keys():
+            if taken_out := forbidden and forbidden & manifest.digests():
                 refusal = f"{len(taken_out)} of its blobs were taken down by a purge"
                 raise Refused(refusal, digests=sorted(taken_out)[:10])
-            async with self._holdings.pinned(frozenset(sizes)):
-                sound = await self.looks.sound(record.site)
-                await self._have([entry for entry in manifest.entries if sound.get(entry.path) != entry], sizes)
+            async with self._holdings.pinned(manifest.digests):
+                await self._have(linked_anew(manifest, self._holdings.sound_tree_of(record.site)))
                 await self._holdings.link((record.site, record.release), manifest, packed)
 
     async def stage_assets(self, record: ReleaseRecord) -> None:
@@ -80,9 +77,8 @@ class Stager:
         """
         packed, manifest = await self._manifest(record)
         entries = tuple(assets_of(manifest))
-        sizes = {variant.digest: variant.size for entry in entries for variant in entry.variants}
-        async with self._holdings.pinned(frozenset(sizes)):
-            await self._have(entries, sizes)
+        async with self._holdings.pinned(manifest.digests):
+            await self._have(entries)
             async with self._holdings.writing:
                 await to_the_end(self._disk.save_manifest, manifest.release, packed)
 
@@ -113,14 +109,13 @@ class Stager:
             raise SchemaError(f"the release belongs to site {manifest.settings.name}, not {record.site}")
         return packed, manifest
 
-    async def _have(self, entries: Sequence[Entry], sizes: Mapping[Digest, int]) -> None:
+    async def _have(self, entries: Sequence[Entry]) -> None:
         """Make every blob of these entries be here and sound."""
         async with self._holdings.writing:
             missing = await to_the_end(self._missing, entries)
         if not missing:
             return
-        wanted = {digest: sizes[digest] for digest in missing}
-        need, free = sum(wanted.values()), await asyncio.to_thread(self._disk.free)
+        need, free = sum(missing.values()), await asyncio.to_thread(self._disk.free)
         if free - need < self._reserve:
             raise DiskError(
                 f"it needs {need:,} bytes and {free:,} are free, of which {self._reserve:,} stay in reserve",
@@ -129,15 +124,15 @@ class Stager:
                 free=free,
                 reserve=self._reserve,
             )
-        await self.fetch(wanted)
+        await self.fetch(missing)
 
-    def _missing(self, entries: Sequence[Entry]) -> list[Digest]:
-        """Return the blobs that are not here or not sound; unsound ones are taken away.
+    def _missing(self, entries: Sequence[Entry]) -> Mapping[Digest, int]:
+        """Return the blobs that are not here or not sound, with their sizes; unsound ones are taken away.
 
         An inode that trees link already and that has its size and the time of the manifest has not been written to
         since it was verified: it is not read again (the scrub reads everything in its turn). All else is read.
         """
-        missing: dict[Digest, None] = {}
+        missing: dict[Digest, int] = {}
         sound: set[Digest] = set()
         for entry in entries:
             for variant in entry.variants:
@@ -149,8 +144,8 @@ class Stager:
                 if self._disk.blobs.has(digest) and self._verified(digest):
                     sound.add(digest)
                 else:
-                    missing[digest] = None
-        return list(missing)
+                    missing[digest] = variant.size
+        return missing
 
     def _verified(self, digest: Digest) -> bool:
         try:

@@ -76,7 +76,8 @@ class Sweep:
             async with self._holdings.writing:
                 if frozenset(self._holdings.disk.manifests()) - before:
                     break
-                batch = [digest for digest in due[start : start + _BATCH] if self._holdings.pins[digest] <= 0]
+                counted_on = self._holdings.pins.counted_on()
+                batch = [digest for digest in due[start : start + _BATCH] if not counted_on(digest)]
                 await to_the_end(self._remove_batch, batch)
             count += len(batch)
         if count:

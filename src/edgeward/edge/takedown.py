@@ -53,10 +53,10 @@ def _remove_manifests(
 
 
 def _remove_blobs(holdings: Holdings, digests: frozenset[Digest]) -> int:
-    needed = holdings.needed()
+    needed, counted_on = holdings.needed(), holdings.pins.counted_on()
     count = 0
     for digest in sorted(digests - needed):
-        if holdings.pins[digest] <= 0:
+        if not counted_on(digest):
             count += holdings.disk.blobs.has(digest)
             holdings.disk.blobs.remove(digest)
             for file in holdings.disk.scratch.glob(f"{digest}*"):

@@ -13,7 +13,7 @@ forty thousand links.
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def stage(manifest: Manifest, blobs: BlobFolder, root: Path, like: Tree | None =
         shared.mkdir(exist_ok=True)
         made: dict[str, bool] = {}
         deep = _is_deep(manifest)
-        for name, folder in _layout(manifest, None if deep or (like and _is_deep(like.manifest)) else like).items():
+        for name, folder in _layout(manifest, like).items():
             _name(folder, 0 if deep else None)
             _make(folder, blobs, str(shared), made)
             (building / name).symlink_to(f"../{SHARED}/{folder.digest}")
@@ -91,6 +91,13 @@ def stage(manifest: Manifest, blobs: BlobFolder, root: Path, like: Tree | None =
         blobs.sync()
     except OSError as error:
         raise disk_error("stage a release at", root, error) from error
+
+
+def linked_anew(manifest: Manifest, like: Tree | None) -> Sequence[Entry]:
+    """Return the entries whose files `stage` links; the others are in folders that it takes over from `like`."""
+    if (untouched := _untouched(manifest, like)) is None:
+        return manifest.entries
+    return [entry for entry in manifest.entries if untouched.topmost(entry.path.rpartition("/")[0]) is None]
 
 
 def is_there(root: Path) -> bool:
@@ -118,7 +125,7 @@ def _layout(manifest: Manifest, like: Tree | None) -> dict[str, _Folder]:
             folder(name, above).folders[last] = found
         return found
 
-    untouched = _Untouched(manifest, like.manifest) if like else None
+    untouched = _untouched(manifest, like)
     for entry in manifest.entries:
         above, _, last = entry.path.rpartition("/")
         taken = untouched.topmost(above) if untouched else None
@@ -127,7 +134,7 @@ def _layout(manifest: Manifest, like: Tree | None) -> dict[str, _Folder]:
                 folder(name, above).files[last] = (variant.digest, entry.modified)
             else:
                 folder(name, taken).taken_over = True
-    if like is None:
+    if like is None or untouched is None:
         return tops
     try:
         for (name, path), found in known.items():
@@ -137,6 +144,13 @@ def _layout(manifest: Manifest, like: Tree | None) -> dict[str, _Folder]:
         # The tree is not whole any more: then nothing of it is taken over.
         return _layout(manifest, None)
     return tops
+
+
+def _untouched(manifest: Manifest, like: Tree | None) -> "_Untouched | None":
+    """Return the folders that may be taken over; None in deep trees, whose folders depend on where they are."""
+    if like is None or _is_deep(manifest) or _is_deep(like.manifest):
+        return None
+    return _Untouched(manifest, like.manifest)
 
 
 class _Untouched:
