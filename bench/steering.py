@@ -196,8 +196,8 @@ def _scene(name: str) -> None:
     began = time.perf_counter()
     table = build(edges, measured=measured, geography=geography)
     seconds = time.perf_counter() - began
-    added = _peak() - before
     data = table.to_bytes()
+    added = _peak() - before
     ready = SteeringTable.from_bytes(data)
     ranges = len(ready.cells["decision_starts_4"]) + len(ready.cells["decision_starts_6"])
     row = (

@@ -1,5 +1,6 @@
 """Edges as steering sees them, and an order of preference among them with the reason for each place in it."""
 
+import math
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal
@@ -47,8 +48,8 @@ class SteeredEdge:
 class Ranked:
     """An edge's place in an order.
 
-    milliseconds: the round trip that the place was given for, with the edge's weight counted in (100 / weight); None
-    where no round trip decided it: the operator's own words, an edge whose place is not known, the default order.
+    milliseconds: the round trip that the place was given for, in tenths, without the edge's weight; None where no round
+    trip decided it: the operator's own words, an edge whose place is not known, the default order.
     """
 
     edge: str
@@ -78,8 +79,16 @@ class Match:
 
 
 def near(one: float | None, other: float | None, margin: float) -> bool:
-    """Whether both places were given for a round trip, and these differ by no more than `margin` milliseconds."""
-    return one is not None and other is not None and abs(other - one) <= margin
+    """Whether both places were given for a round trip, and these differ by no more than `margin` milliseconds.
+
+    They are compared in whole tenths of a millisecond, which is how tables hold them.
+    """
+    return one is not None and other is not None and round(abs(other - one) * 10) <= near_tenths(margin)
+
+
+def near_tenths(margin: float) -> int:
+    """Return the most tenths of a millisecond that round trips within a margin of milliseconds differ by."""
+    return math.floor(margin * 10)
 
 
 def is_address(text: str) -> bool:

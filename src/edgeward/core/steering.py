@@ -7,12 +7,15 @@ is answered (`answer.choose`), so that failover never waits for a table.
 
 import math
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
 from ipaddress import IPv4Network, IPv6Network
+from itertools import accumulate
 
 from edgeward.core.answer import MARGIN
 from edgeward.core.geography import Place, Ways, milliseconds
-from edgeward.core.orders import Family, Match, Order, Ranked, Source, SteeredEdge, near
+from edgeward.core.orders import Family, Match, Order, Ranked, Source, SteeredEdge, near_tenths
 from edgeward.core.spans import NOTHING, Cover, Span, Steps, combine
 from edgeward.core.steering_table import (
     KINDS,
@@ -21,7 +24,6 @@ from edgeward.core.steering_table import (
     UNKNOWN_TENTHS,
     Head,
     SteeringTable,
-    counted_milliseconds,
     counted_tenths,
 )
 from edgeward.errors import InputError
@@ -40,9 +42,6 @@ __all__ = [
 ]
 
 Network = IPv4Network | IPv6Network | Span
-
-DEPTH = 8
-"""How many edges are ranked for each network; the others follow in default order. It bounds the size of a table."""
 
 _OPERATOR, _MEASURED, _GEOGRAPHY, _DEFAULT = range(len(KINDS))
 
@@ -66,7 +65,6 @@ def build(
     geography: Iterable[tuple[Network, Place, str]] = (),
     default: Sequence[str] = (),
     margin: float = MARGIN,
-    depth: int = DEPTH,
 ) -> SteeringTable:
     """Build the table. It does not depend on the order of what is given.
 
@@ -85,8 +83,7 @@ def build(
         raise InputError("a steering table needs edges, each with a name of its own")
     wanted = [(Span.of(network), str(network), _known(listed, names)) for network, listed in operator]
     wanted = [each for each in wanted if each[2]]
-    deep = min(len(known), max([depth, *(len(listed) for _, _, listed in wanted)]))
-    return _Builder(Head(known, default_order(known, default), margin, deep)).table(wanted, measured, geography)
+    return _Builder(Head(known, default_order(known, default), margin)).table(wanted, measured, geography)
 
 
 def _known(wanted: Sequence[str], names: Sequence[str]) -> tuple[int, ...]:
@@ -115,6 +112,7 @@ class _Builder:
         self.numbers = {edge.name: number for number, edge in enumerate(head.edges)}
         self.by_tie = [self.numbers[name] for name in head.default]
         self.ties = [head.default.index(edge.name) for edge in head.edges]
+        self.reach = near_tenths(head.margin)
         self.ways = [None if edge.place is None else Ways(edge.place) for edge in head.edges]
         self.cells = {name: array(code) for name, code in SECTIONS.items()}
         self.listed: list[tuple[str, tuple[int, ...]]] = []
@@ -186,7 +184,6 @@ class _Builder:
         ranked = [self.by_tie[key & _TIE] for key in sorted(keys)]
         if listed:
             ranked = [*listed, *(edge for edge in ranked if edge not in listed)]
-        del ranked[self.head.depth :]
         kinds = [kind_of.get(edge, _DEFAULT if tenths[edge] == UNKNOWN_TENTHS else _GEOGRAPHY) for edge in ranked]
         trips = [
             UNKNOWN_TENTHS if kind == _OPERATOR else tenths[edge] for edge, kind in zip(ranked, kinds, strict=True)
@@ -209,19 +206,28 @@ class _Builder:
         cells["tenths"].extend(trips)
         cells["operators"].append(operator)
         cells["places"].append(place)
-        counted = [
-            None if trip == UNKNOWN_TENTHS else counted_milliseconds(trip, self.head.edges[edge].weight)
-            for edge, trip in zip(ranked, trips, strict=True)
-        ]
-        beside = [
-            sum(near(one, other, self.head.margin) for other in counted[number + 1 :])
-            for number, one in enumerate(counted)
-        ]
-        decision = array("H", [*ranked, *beside]).tobytes()
+        decision = self._decision(ranked, trips)
         if decision not in self.decisions:
             self.decisions[decision] = len(self.decisions)
             cells["representatives"].append(reason)
         return reason, self.decisions[decision]
+
+    def _decision(self, ranked: list[int], trips: list[int]) -> bytes:
+        """Return what tells a decision from others: a digest of the edges in order and of which are near which others.
+
+        In a sequence by round trips alone, those near an edge stand beside each other; with weights they need not.
+        """
+        known = sorted((trip, place) for place, trip in enumerate(trips) if trip != UNKNOWN_TENTHS)
+        ascending = [trip for trip, _ in known]
+        # The first so many of these as a set of bits, so that a range of them is the difference of two.
+        firsts = list(accumulate((1 << place for _, place in known), initial=0))
+        beside = [0] * len(ranked)
+        for trip, place in known:
+            low, high = bisect_left(ascending, trip - self.reach), bisect_right(ascending, trip + self.reach)
+            beside[place] = (firsts[high] ^ firsts[low]) >> place + 1
+        wide = len(ranked) + 7 >> 3
+        parts = (array("H", ranked).tobytes(), *(near.to_bytes(wide, "little") for near in beside))
+        return blake2b(b"".join(parts), digest_size=16).digest()
 
     def _of_place(self, place: int) -> tuple[list[int], list[int]]:
         """Return sort keys and tenths of milliseconds of all edges, by their numbers, from geography alone."""

@@ -58,14 +58,12 @@ millionths."""
 class Head:
     """What a table says of itself. default: every edge, in the order for networks of which nothing is known.
 
-    depth: how many edges of an order are ranked for their network; the others follow in default order. margin:
-    milliseconds within which two edges may be named together.
+    margin: milliseconds within which two edges may be named together.
     """
 
     edges: tuple[SteeredEdge, ...]
     default: tuple[str, ...]
     margin: float
-    depth: int
 
     def to_json(self) -> dict[str, Json]:
         """Return it without floats, as canonical JSON wants."""
@@ -80,7 +78,7 @@ class Head:
             }
             for each in self.edges
         ]
-        return {"edges": edges, "default": list(self.default), "margin": repr(self.margin), "depth": self.depth}
+        return {"edges": edges, "default": list(self.default), "margin": repr(self.margin)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Json]) -> Self:
@@ -94,7 +92,7 @@ class Head:
             )
             for each in value["edges"]
         )
-        return cls(edges, tuple(value["default"]), float(value["margin"]), int(value["depth"]))
+        return cls(edges, tuple(value["default"]), float(value["margin"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,18 +159,16 @@ class SteeringTable:
 
     def reason(self, number: int) -> Order:
         """Return the order with the reasons that are stored under a number."""
-        cells, depth = self.cells, self.head.depth
+        cells, every = self.cells, len(self.edges)
         place, operator = cells["places"][number], cells["operators"][number]
         where = None if place == NONE else (self._label(place), self._place(place))
         network = None if operator == NONE else self._label(operator)
         ranked = []
-        for slot in range(number * depth, (number + 1) * depth):
+        for slot in range(number * every, (number + 1) * every):
             edge, kind, tenths = self.edges[cells["edges"][slot]], KINDS[cells["kinds"][slot]], cells["tenths"][slot]
-            counted = None if tenths == UNKNOWN_TENTHS else counted_milliseconds(tenths, edge.weight)
-            ranked.append(Ranked(edge.name, counted, _because(edge, kind, tenths, network, where)))
-        named = {each.edge for each in ranked}
-        ranked += [Ranked(name, None, _FURTHER) for name in self.head.default if name not in named]
-        source = KINDS[min(cells["kinds"][number * depth : (number + 1) * depth])]
+            round_trip = None if tenths == UNKNOWN_TENTHS else tenths / 10
+            ranked.append(Ranked(edge.name, round_trip, _because(edge, kind, tenths, network, where)))
+        source = KINDS[min(cells["kinds"][number * every : (number + 1) * every])]
         return Order(tuple(ranked), source, _why(source, network, where))
 
     def _label(self, number: int) -> str:
@@ -220,7 +216,10 @@ class SteeringTable:
             if at != len(view):
                 msg = f"it has {len(view)} bytes, and its head speaks of {at}"
                 raise ValueError(msg)
-            return cls(Head.from_json(head), cells)
+            table = cls(Head.from_json(head), cells)
+            if len(cells["edges"]) != len(cells["places"]) * len(table.edges):
+                raise ValueError("it does not rank every edge for every network")
+            return table
         except (KeyError, TypeError, ValueError, InputError) as error:
             msg = f"a stored steering table is not of the expected shape: {error}"
             raise SchemaError(msg, kind="steering table") from error
@@ -228,7 +227,6 @@ class SteeringTable:
 
 _DIGEST_SIZE: Final = 32
 _SIZES = {"B": 1, "H": 2, "I": 4, "Q": 8, "i": 4}
-_FURTHER = "in default order, after those that are ranked for this network"
 
 
 def _digest(data: bytes | memoryview) -> bytes:
@@ -247,11 +245,6 @@ def _padded(data: bytes) -> bytes:
 def counted_tenths(tenths: int, weight: int) -> int:
     """Return a round trip in tenths of a millisecond with the weight of its edge counted in."""
     return tenths * 100 // weight
-
-
-def counted_milliseconds(tenths: int, weight: int) -> float:
-    """Return the same in milliseconds."""
-    return counted_tenths(tenths, weight) / 10
 
 
 class _Orders(Sequence[Order]):
@@ -294,7 +287,7 @@ def _because(edge: SteeredEdge, kind: Source, tenths: int, network: str | None, 
     weight = (
         ""
         if edge.weight == 100
-        else f", counted as {counted_milliseconds(tenths, edge.weight):.0f} (weight {edge.weight})"
+        else f", counted as {counted_tenths(tenths, edge.weight) / 10:.0f} (weight {edge.weight})"
     )
     if kind == "measured":
         return f"{tenths / 10:.0f} ms measured{weight}"
