@@ -16,6 +16,7 @@ nameservers = ["fra", "syd"]
 zone_files = ["example.com.zone"]
 margin = 20
 most = 1
+default = ["syd", "iad"]
 
 [[dns.records]]
 name = "Example.COM."
@@ -50,6 +51,7 @@ def test_a_whole_file() -> None:
         margin=20,
         most=1,
         changed=7,
+        default=("syd", "iad"),
     )
     assert files == ("example.com.zone",)
 
@@ -62,6 +64,17 @@ def test_the_stored_form_comes_back() -> None:
     for data in (b"{}", b'{"schema":[1,0]}', b'{"schema":[2,0]}', settings.to_bytes().replace(b"15", b'"x"')):
         with pytest.raises(SchemaError):
             DnsSettings.from_bytes(data)
+
+
+def test_the_default_order_names_each_edge_once() -> None:
+    """Whichever place were meant, the other would not count; settings of before it could be set have none."""
+    with pytest.raises(InputError) as caught:
+        parse_dns_settings('[dns]\nzone = "a.test"\ndefault = ["fra", "syd", "fra"]\n')
+    assert [str(each) for each in caught.value.problems] == ["dns.toml:3: default: names an edge twice: fra, syd, fra"]
+    settings, _ = parse_dns_settings('[dns]\nzone = "a.test"\n')
+    older = settings.to_bytes().replace(b'"default":[],', b"")
+    assert older != settings.to_bytes()
+    assert DnsSettings.from_bytes(older) == settings
 
 
 def test_a_stored_name_that_is_none_is_told_apart() -> None:

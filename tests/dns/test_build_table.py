@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edgeward.core.dns_settings import DnsSettings
+from edgeward.core.fleet import EdgeRecord
 from edgeward.core.steering_table import SteeringTable
 from edgeward.dns.build_table import WRONG_CITY, Wanted, write_table
 from edgeward.errors import InputError
@@ -42,6 +44,27 @@ def test_what_the_store_should_not_have_is_left_out_of_the_table(tmp_path: Path)
         order = table.explain(ipaddress.ip_address(client).packed)
         assert {each.edge for each in order.ranked} == {"fra", "syd"}
         assert (order.ranked[0].edge, order.source) == (first, "operator")
+
+
+def test_records_and_settings_say_who_is_in_the_table_and_where(tmp_path: Path) -> None:
+    """Edges by airport or coordinates, those with the role http alone; the operator's default order, then weights."""
+    records = {
+        "ber": EdgeRecord("ber", "52.52, 13.4", ("203.0.113.1",), weight=50),
+        "cdg": EdgeRecord("cdg", "CDG", ("203.0.113.2",), weight=200),
+        "fra": EdgeRecord("fra", "FRA", ("203.0.113.3",), roles=("dns", "state")),
+        "syd": EdgeRecord("syd", "SYD", ("203.0.113.4",)),
+    }
+    wanted = Wanted.of(DnsSettings(zone="fleet.test", default=("syd", "fra", "nobody")), records, None)
+    assert wanted is not None
+    file = tmp_path / "table"
+    assert write_table(file, json.loads(wanted.to_bytes())) == []
+    table = SteeringTable.from_bytes(file.read_bytes())
+    unknown, german = (table.explain(ipaddress.ip_address(client).packed) for client in ("10.0.0.1", "194.25.0.1"))
+    assert [each.edge for each in unknown.ranked] == ["syd", "cdg", "ber"]
+    assert [each.edge for each in german.ranked] == ["cdg", "ber", "syd"]
+    trips = {each.edge: each.milliseconds for each in german.ranked}
+    assert trips["ber"] < trips["cdg"] < 20 < trips["syd"]
+    assert Wanted.of(DnsSettings(zone="fleet.test"), {"fra": records["fra"]}, None) is None
 
 
 def test_a_table_without_edges_cannot_be(tmp_path: Path) -> None:

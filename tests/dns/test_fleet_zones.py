@@ -288,7 +288,12 @@ def test_a_name_server_has_no_addresses_but_its_edges(table) -> None:
 def test_edges_that_the_fleet_does_not_have_are_told_and_do_no_harm() -> None:
     """They may come yet: a typing mistake among them is seen, and the settings stand."""
     made = fleet_zones(
-        replace(SETTINGS, nameservers=("fra", "fraa"), networks=(PreferredEdges("192.0.2.0/24", ("sidney", "syd")),)),
+        replace(
+            SETTINGS,
+            nameservers=("fra", "fraa"),
+            default=("syd", "sin"),
+            networks=(PreferredEdges("192.0.2.0/24", ("sidney", "syd")),),
+        ),
         EDGES,
         SITES,
         render=rendered,
@@ -296,6 +301,7 @@ def test_edges_that_the_fleet_does_not_have_are_told_and_do_no_harm() -> None:
     assert made.problems == made.warnings
     assert made.warnings == (
         "nameservers: the fleet has no edge fraa",
+        "default: the fleet has no edge sin",
         "the network 192.0.2.0/24: the fleet has no edge sidney",
     )
 

@@ -61,7 +61,7 @@ def test_every_problem_at_once() -> None:
         "edge.toml: name is missing",
         "edge.toml: there is no [store] with the url of the state store, and no [state] to run one here",
         "edge.toml:1: unknown key nam; did you mean name?",
-        "edge.toml:2: location: must be the three-letter code of an airport (FRA, IAD, SYD), got 'FRAX'",
+        "edge.toml:2: location: must be an airport's code (FRA), or latitude and longitude (52.52, 13.4), got 'FRAX'",
         "edge.toml:4: addresses: must be a text that is not empty, got 5",
         "edge.toml:5: unknown table [htp]; did you mean http?",
         "edge.toml:8: unknown key prt in [http]; did you mean port?",
@@ -93,6 +93,72 @@ def test_one_problem(more: str, sentence: str) -> None:
     """Each kind of wrong value has its own sentence, which never repeats a secret."""
     found = problems(LEAST + more)
     assert any(sentence in problem for problem in found)
+
+
+AT = 'name = "fra"\ndata = "state"\naddresses = "192.0.2.1"\nlocation = {}\n[state]\n'
+
+
+@pytest.mark.parametrize(
+    ("written", "location"),
+    [
+        ("' syd '", "SYD"),
+        ("'52.52, 13.40'", "52.52, 13.4"),
+        ("'-33.9 151'", "-33.9, 151.0"),
+        ("'0.00001, -0.0001'", "0.0, -0.0001"),
+        ("'QQQ'", "QQQ"),  # whether there is such an airport is looked up where the table is built
+    ],
+)
+def test_a_location_is_an_airport_or_coordinates(written: str, location: str) -> None:
+    """As records have it: equal places are equal texts, by which observers are spread over the map."""
+    assert parse_settings(AT.format(written)).location == location
+    assert parse_settings(AT.format(f"'{location}'")).location == location
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        ("'52.52'", "must be an airport's code (FRA), or latitude and longitude (52.52, 13.4), got '52.52'"),
+        ("'95, 13'", "latitude 95.0, longitude 13.0 is no place on the globe"),
+        ("'13, 181'", "latitude 13.0, longitude 181.0 is no place on the globe"),
+        ("[52.5, 13.4]", "must be a text that is not empty, got [52.5, 13.4]"),
+    ],
+)
+def test_a_location_that_can_be_none_has_its_line(written: str, sentence: str) -> None:
+    """A place that is none would leave the edge behind all others, without a word."""
+    assert problems(AT.format(written)) == [f"edge.toml:4: location: {sentence}"]
+
+
+def test_weight_and_roles_can_be_set() -> None:
+    """Without them an edge counts once, and has the roles of all that it has."""
+    dns, state = "[dns]\n", "[state]\n"
+    plain = parse_settings(LEAST + state + dns)
+    assert (plain.weight, plain.roles) == (100, ("http", "dns", "state"))
+    assert parse_settings(LEAST + state).roles == ("http", "state")
+    chosen = parse_settings(LEAST + 'weight = 10000\nroles = ["state", "dns"]\n' + state + dns)
+    assert (chosen.weight, chosen.roles) == (10_000, ("dns", "state"))
+    hidden = parse_settings(LEAST + 'roles = "http"\n[store]\nurl = "nats://192.0.2.9"\n[dns]\n')
+    assert (hidden.dns is not None, hidden.roles) == (True, ("http",))
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ("weight = 0\n[state]\n", "weight: must be a whole number from 1 to 10,000, got 0"),
+        ("weight = 10001\n[state]\n", "weight: must be a whole number from 1 to 10,000, got 10001"),
+        ('weight = "50"\n[state]\n', "weight: must be a whole number from 1 to 10,000, got '50'"),
+        ('roles = ["dns", "state"]\n[state]\n', "roles: the role dns needs a table [dns]"),
+        (
+            'roles = "state"\n[store]\nurl = "nats://192.0.2.9"\n',
+            "roles: the role state needs a table [state]",
+        ),
+        ('roles = ["http"]\n[state]\n', 'roles: there is a table [state], so "state" must be among them'),
+        ('roles = ["web"]\n[state]\n', "roles: must be one of http, dns, state, got 'web'"),
+        ("roles = []\n[state]\n", "roles: must be a list of texts, got []"),
+    ],
+)
+def test_wrong_weights_and_roles_have_their_line(more: str, sentence: str) -> None:
+    """One problem each."""
+    assert problems(LEAST + more) == [f"edge.toml:5: {sentence}"]
 
 
 def test_not_toml() -> None:

@@ -49,7 +49,8 @@ class DnsSettings:
 
     hostmaster: mailbox of who is responsible, as a name (RFC 1035 section 3.3.13). nameservers: edges that are named as
     such, empty for all that answer DNS. margin: milliseconds within which a second address is named; most: addresses of
-    one family. changed: epoch seconds, serial number of the zones.
+    one family. default: edges that come first for networks of which nothing is known, best first. changed: epoch
+    seconds, serial number of the zones.
     """
 
     zone: str
@@ -61,6 +62,7 @@ class DnsSettings:
     margin: int = MARGIN
     most: int = MOST
     changed: int = 1
+    default: tuple[str, ...] = ()
 
     @property
     def all_zones(self) -> tuple[str, ...]:
@@ -85,6 +87,7 @@ class DnsSettings:
                 "networks": [[each.network, list(each.edges)] for each in self.networks],
                 "margin": self.margin,
                 "most": self.most,
+                "default": list(self.default),
                 "changed": self.changed,
             }
         )
@@ -106,6 +109,7 @@ class DnsSettings:
                 margin=int(value["margin"]),
                 most=int(value["most"]),
                 changed=int(value["changed"]),
+                default=tuple(map(str, value.get("default", ()))),
             )
             for name in (*made.all_zones, *filter(None, [made.hostmaster])):
                 record_name(name)
@@ -138,6 +142,7 @@ def parse_dns_settings(
         margin=table.read("margin", whole(0, 10_000), MARGIN),
         most=table.read("most", whole(1, 8), MOST),
         changed=changed,
+        default=table.read("default", _each_once, ()),
     )
     no_files: tuple[str, ...] = ()
     zone_files = table.read("zone_files", texts, no_files)
@@ -179,6 +184,13 @@ def _check(settings: DnsSettings, table: Table) -> None:
         table.problem(f"records: {sentence}", "records")
     if len(set(settings.all_zones)) != len(settings.all_zones):
         table.problem("zones: one of them is named twice", "zones")
+
+
+def _each_once(value: Any) -> tuple[str, ...]:
+    names = texts(value)
+    if len(set(names)) != len(names):
+        raise ValueError(f"names an edge twice: {', '.join(names)}")
+    return names
 
 
 def _zone(value: Any) -> str:

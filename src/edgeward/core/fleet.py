@@ -210,10 +210,12 @@ class PurgeOrder(_Record):
 
 @dataclass(frozen=True, slots=True)
 class EdgeRecord(_Record):
-    """An edge as the operator describes it: location (IATA code or free text), the addresses that readers use.
+    """An edge as the operator describes it: location (IATA code, or latitude and longitude), addresses for readers.
 
-    port: where it answers plain HTTP on these addresses. drained_until: when the drain ends by itself, None: when the
-    operator ends it. drained_because: the operator's words. dns_port: where it answers DNS, if its roles say so.
+    roles: what the fleet uses it for, of http (readers are sent to it), dns (it is named as a name server) and state
+    (it runs a state server). weight: see orders.SteeredEdge. port: where it answers plain HTTP on these addresses.
+    drained_until: when the drain ends by itself, None: when the operator ends it. drained_because: the operator's
+    words. dns_port: where it answers DNS, if its roles say so.
     """
 
     name: str
@@ -230,6 +232,11 @@ class EdgeRecord(_Record):
     @classmethod
     def _parse(cls, value: dict[str, Json]) -> dict[str, Json]:
         return {**value, "addresses": tuple(value["addresses"]), "roles": tuple(value["roles"])}
+
+    @property
+    def is_for_readers(self) -> bool:
+        """Whether readers are ever sent to it."""
+        return "http" in self.roles
 
     def is_drained(self, now: float) -> bool:
         """Whether the edge is drained at `now` (epoch seconds, the reader's clock): a drain that is over is none."""

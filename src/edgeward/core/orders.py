@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Literal
+from typing import Final, Literal
 
 from edgeward.core.geography import Place
 from edgeward.errors import InputError
@@ -12,6 +12,9 @@ Source = Literal["operator", "measured", "geography", "default"]
 """What decided an order, strongest first."""
 
 Family = Literal[4, 6]
+
+DEFAULT_WEIGHT: Final = 100
+HEAVIEST: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +29,15 @@ class SteeredEdge:
     name: str
     place: Place | None
     addresses: tuple[str, ...]
-    weight: int = 100
+    weight: int = DEFAULT_WEIGHT
 
     def __post_init__(self) -> None:
         wrong = []
         if not self.addresses:
             wrong.append("it has no address, so no reader can be sent to it")
         wrong += [f"{each!r} is no IP address" for each in self.addresses if not is_address(each)]
-        if not 1 <= self.weight <= 10_000:
-            wrong.append(f"its weight is {self.weight}; a weight is 1 to 10000")
+        if not 1 <= self.weight <= HEAVIEST:
+            wrong.append(f"its weight is {self.weight}; a weight is 1 to {HEAVIEST}")
         if wrong:
             msg = f"edge {self.name} cannot be steered to: {'; '.join(wrong)}"
             raise InputError(msg, hint="mend the edge's record: its edge.toml, then a restart of its agent")

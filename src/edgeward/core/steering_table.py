@@ -10,7 +10,7 @@ second tells *reasons* apart (which country, which measurement), and is read to 
 
 import hashlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, Self, overload
 
@@ -182,10 +182,10 @@ class SteeringTable:
         """Return the bytes of a file that `from_bytes` reads. Equal tables have equal bytes."""
         sections = {name: len(self.cells[name]) for name in SECTIONS}
         head = canonical_bytes({"schema": list(SCHEMA), **self.head.to_json(), "sections": sections})
-        parts = [MAGIC, len(head).to_bytes(8, "little"), _padded(head)]
-        parts += [_padded(bytes(self.cells[name])) for name in SECTIONS]
-        data = b"".join(parts)
-        return data + _digest(data)
+        parts: list[bytes | memoryview] = [MAGIC, len(head).to_bytes(8, "little"), head, bytes(-len(head) % 8)]
+        for cells in map(self.cells.__getitem__, SECTIONS):
+            parts += [cells, bytes(-cells.nbytes % 8)]
+        return b"".join([*parts, _digest(parts)])
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview) -> Self:
@@ -204,7 +204,7 @@ class SteeringTable:
     @classmethod
     def _checked(cls, view: memoryview, head: Mapping[str, Json], at: int) -> Self:
         """Return the table after its head is read. at: where the sections begin."""
-        if _digest(view[:-_DIGEST_SIZE]) != view[-_DIGEST_SIZE:]:
+        if _digest([view[:-_DIGEST_SIZE]]) != view[-_DIGEST_SIZE:]:
             msg = "a stored steering table is damaged: its bytes do not have the digest that it ends with"
             raise SchemaError(msg, kind="steering table", hint="an edge builds its table anew by itself")
         view, cells = view[:-_DIGEST_SIZE], {}
@@ -229,17 +229,16 @@ _DIGEST_SIZE: Final = 32
 _SIZES = {"B": 1, "H": 2, "I": 4, "Q": 8, "i": 4}
 
 
-def _digest(data: bytes | memoryview) -> bytes:
+def _digest(parts: Iterable[bytes | memoryview]) -> bytes:
     """Return the SHA-256 of all that is before it. The head is in it: an address with one digit changed is an address.
 
     To check it is nearly all that loading takes: 19 ms for 1 million prefixes in 50,000 cities (38 MB), 43 ms for 1
     million measured ones (87 MB), on a core with SHA extensions; other threads run meanwhile. BLAKE2b takes half more.
     """
-    return hashlib.sha256(data).digest()
-
-
-def _padded(data: bytes) -> bytes:
-    return data + b"\0" * (-len(data) % 8)
+    hasher = hashlib.sha256()
+    for part in parts:
+        hasher.update(part)
+    return hasher.digest()
 
 
 def counted_tenths(tenths: int, weight: int) -> int:

@@ -6,6 +6,7 @@ from functools import cache
 from edgeward.core.geography import Place
 from edgeward.errors import InputError
 
+_CODE = re.compile(r"[A-Za-z]{3}")
 _COORDINATES = re.compile(r"([+-]?\d{1,3}(?:\.\d+)?)\s*[,;\s]\s*([+-]?\d{1,3}(?:\.\d+)?)")
 
 
@@ -15,19 +16,36 @@ def place_of(location: str) -> Place:
     Coordinates are latitude and longitude in degrees. Raises InputError for anything else.
     """
     text = location.strip()
-    coordinates = _COORDINATES.fullmatch(text)
-    if coordinates:
-        try:
-            return Place(float(coordinates[1]), float(coordinates[2]))
-        except ValueError as error:
-            raise InputError(f"location {location!r}: {error}", hint=_HINT) from error
-    found = _airports().get(text.upper())
+    try:
+        found = _coordinates(text) or _airports().get(text.upper())
+    except ValueError as error:
+        raise InputError(f"location {location!r}: {error}", hint=_HINT) from error
     if found is None:
         raise InputError(f"location {location!r} is no airport's code, and no coordinates either", hint=_HINT)
     return found
 
 
 _HINT = 'name the nearest airport by its IATA code, or give latitude and longitude: location = "52.5, 13.4"'
+
+
+def parse_location(text: str) -> str:
+    """Return a location as records have it: a code in upper case, or "52.52, 13.4".
+
+    Whether there is an airport with the code is not looked up. Raises ValueError for what can be no location.
+    """
+    if _CODE.fullmatch(text.strip()):
+        return text.strip().upper()
+    place = _coordinates(text.strip())
+    if place is None:
+        raise ValueError(f"must be an airport's code (FRA), or latitude and longitude (52.52, 13.4), got {text!r}")
+    # Four decimals are 11 m, and are never written with an exponent.
+    return f"{round(place.latitude, 4)}, {round(place.longitude, 4)}"
+
+
+def _coordinates(text: str) -> Place | None:
+    """Return the place, None for what are no two numbers. Raises ValueError for numbers that are no place."""
+    found = _COORDINATES.fullmatch(text)
+    return Place(float(found[1]), float(found[2])) if found else None
 
 
 @cache

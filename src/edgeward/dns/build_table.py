@@ -28,13 +28,15 @@ WRONG_CITY: Final = 3
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a table is to be made of. edges: name, location, addresses and weight. networks: in CIDR form, each with the
-    operator's edges, best first. city_file: None for countries alone. margin: milliseconds.
+    operator's edges, best first. city_file: None for countries alone. margin: milliseconds. default: edges to begin the
+    default order with.
     """
 
     edges: tuple[tuple[str, str, tuple[str, ...], int], ...]
     networks: tuple[tuple[str, tuple[str, ...]], ...] = ()
     city_file: str | None = None
     margin: float = 15.0
+    default: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, settings: DnsSettings, records: Mapping[str, EdgeRecord], city_file: Path | None) -> Self | None:
@@ -47,7 +49,8 @@ class Wanted:
         if not edges:
             return None
         networks = tuple((each.network, each.edges) for each in settings.networks)
-        return cls(edges, networks, None if city_file is None else str(city_file), float(settings.margin))
+        city = None if city_file is None else str(city_file)
+        return cls(edges, networks, city, float(settings.margin), settings.default)
 
     def to_bytes(self) -> bytes:
         """Return what the program reads."""
@@ -56,7 +59,7 @@ class Wanted:
 
 def is_steered(record: EdgeRecord) -> bool:
     """Whether readers are sent to an edge."""
-    return "http" in record.roles and bool(record.addresses)
+    return record.is_for_readers and bool(record.addresses)
 
 
 def main() -> int:
@@ -88,6 +91,7 @@ def write_table(target: Path, wanted: dict[str, Any]) -> list[str]:
         edges,
         operator=_operator(wanted["networks"], problems),
         geography=networks(Path(wanted["city_file"]) if wanted["city_file"] else None),
+        default=wanted["default"],
         margin=wanted["margin"],
     )
     temp = target.with_name(f".{target.name}.new")

@@ -102,7 +102,7 @@ def fleet_zones(
 
 def _unknown_edges(settings: DnsSettings, edges: Mapping[str, EdgeRecord]) -> Iterable[str]:
     """Yield a sentence for each place of the settings that names an edge which the fleet does not have."""
-    places = [("nameservers", settings.nameservers)]
+    places = [("nameservers", settings.nameservers), ("default", settings.default)]
     places += [(f"the network {each.network}", each.edges) for each in settings.networks]
     for place, names in places:
         if unknown := sorted(set(names) - edges.keys()):

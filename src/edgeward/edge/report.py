@@ -196,9 +196,9 @@ class Report:
                 await self._store.status.delete(self._settings.name, deadline=1.0)
 
     async def introduce(self) -> None:
-        """Have a record of this edge in the store: made if there is none, its place and addresses kept up to date.
+        """Have a record of this edge in the store: made if there is none, and kept as this edge's settings say.
 
-        Weight and drain are the operator's and are not touched. A store may be lost and begun anew, so this looks again
+        A drain is decided in the store, and is not touched. A store may be lost and begun anew, so this looks again
         from time to time, until cancelled.
         """
         while True:
@@ -219,12 +219,12 @@ class Report:
 
     async def _introduce(self) -> None:
         settings = self._settings
-        optional = {"dns": settings.dns, "state": settings.state}
         own: dict[str, Any] = {
             "name": settings.name,
             "location": settings.location,
             "addresses": settings.addresses,
-            "roles": ("http", *(role for role, part in optional.items() if part is not None)),
+            "roles": settings.roles,
+            "weight": settings.weight,
             "port": settings.http.port,
         }
         if settings.dns is not None:

@@ -2,14 +2,16 @@
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from edgeward.core.health import Rules
+from edgeward.core.orders import DEFAULT_WEIGHT, HEAVIEST
 from edgeward.core.toml_tables import Reader, Table, choice, flag, seconds, size, text, texts, whole
+from edgeward.dns.airports import parse_location
 from edgeward.errors import DiskError, InputError
 
 EngineName = Literal["nginx", "preview"]
@@ -19,7 +21,6 @@ Endpoint = tuple[str, int]
 MIB = 1024 * 1024
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?\Z")
 _LOOPBACK: tuple[str, ...] = ("127.0.0.1",)
-_IATA = re.compile(r"[A-Z]{3}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,10 @@ class DnsService:
 class EdgeSettings:
     """What one edge is told about itself.
 
-    name: a slug, unique in the fleet. location: IATA code of the nearest airport. data: folder of all that it keeps.
-    addresses: those that readers use. metrics: where /metrics listens, None: nowhere. webhook: URL that alerts are
+    name: a slug, unique in the fleet. location: IATA code of the nearest airport, or "latitude, longitude" in degrees.
+    data: folder of all that it keeps. addresses: those that readers use. weight: 1 to 10,000 (orders.SteeredEdge).
+    roles: what the fleet uses it for, of http (readers are sent to it), dns (it is named as a name server) and state;
+    metrics: where /metrics listens, None: nowhere. webhook: URL that alerts are
     posted to, None: nowhere. activate_delay: seconds to wait before each switch (for rehearsals and tests of skew).
     dns: None: this edge answers no DNS.
     """
@@ -125,6 +128,8 @@ class EdgeSettings:
     activate_delay: int = 0
     health: HealthSettings = field(default_factory=HealthSettings)
     dns: DnsService | None = None
+    weight: int = DEFAULT_WEIGHT
+    roles: tuple[str, ...] = ("http",)
 
 
 def read_settings(path: Path) -> EdgeSettings:
@@ -153,12 +158,15 @@ def parse_settings(content: str, *, file: str = "edge.toml", folder: Path = Path
     top = reader.table("")
     assert top is not None
     name = top.need("name", _slug, "edge")
-    location = top.need("location", _iata, "XXX")
+    location = top.need("location", _location, "XXX")
     data = top.need("data", path, Path("/"))
     addresses = top.need("addresses", _addresses, _LOOPBACK)
     delay = top.read("activate_delay", whole(0, 3600), 0)
-    top.close()
+    weight = top.read("weight", whole(1, HEAVIEST), DEFAULT_WEIGHT)
     state = _state(reader.table("state"), data, path)
+    dns = _dns(reader.table("dns"), addresses, path)
+    roles = _roles(top, {"dns": dns, "state": state})
+    top.close()
     settings = EdgeSettings(
         name=name,
         location=location,
@@ -172,10 +180,24 @@ def parse_settings(content: str, *, file: str = "edge.toml", folder: Path = Path
         webhook=_alerts(reader.table("alerts"), path),
         activate_delay=delay,
         health=_health(reader.table("health")),
-        dns=_dns(reader.table("dns"), addresses, path),
+        dns=dns,
+        weight=weight,
+        roles=roles,
     )
     reader.finish()
     return settings
+
+
+def _roles(top: Table, tables: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the roles that are wanted, or all that there are. tables: of the roles that need one, None: not there."""
+    there = ("http", *(role for role, table in tables.items() if table is not None))
+    wanted = top.read("roles", lambda value: tuple(map(choice("http", *tables), texts(value))), there)
+    for role in sorted({*wanted} - {*there}):
+        top.problem(f"roles: the role {role} needs a table [{role}]", "roles")
+    # Others look after the edges with the state servers whatever else these do.
+    if "state" in {*there} - {*wanted}:
+        top.problem('roles: there is a table [state], so "state" must be among them', "roles")
+    return tuple(role for role in there if role in wanted)
 
 
 def _http(table: Table | None, addresses: tuple[str, ...]) -> HttpSettings:
@@ -323,10 +345,8 @@ def _slug(value: Any) -> str:
     return value
 
 
-def _iata(value: Any) -> str:
-    if not isinstance(value, str) or not _IATA.match(value.upper()):
-        raise ValueError(f"must be the three-letter code of an airport (FRA, IAD, SYD), got {value!r}")
-    return value.upper()
+def _location(value: Any) -> str:
+    return parse_location(text(value))
 
 
 def _address(value: Any) -> str:

@@ -209,7 +209,7 @@ class Verdicts:
         wanted = set(self._edges if alone else observed_by(self._name, places))
         wanted |= {name for name, record in self._edges.items() if "state" in record.roles}
         for name, record in self._edges.items():
-            if name == self._name or name not in wanted:
+            if name == self._name or name not in wanted or not record.is_for_readers:
                 continue
             for address in record.addresses:
                 with contextlib.suppress(ValueError):

@@ -275,7 +275,7 @@ async def _write_down(run: _Purge, order: PurgeOrder, pointer: Pointer, what: Ta
 async def _see_it_gone(
     run: _Purge, roll: RollCall, order: PurgeOrder, pointer: Pointer, live: Live
 ) -> tuple[MoveResult, tuple[Bystander, ...]]:
-    """Wait until every edge, drained ones too, has carried the order out."""
+    """Wait until every edge, also one that no readers are sent to, has carried the order out."""
     times: dict[str, float] = {}
     began = time.monotonic()
 
@@ -288,7 +288,7 @@ async def _see_it_gone(
         run.progress(Advanced("activate", len(times)))
 
     run.progress(Started("activate", len(roll.status), "edges"))
-    found = await roll.wait(gone, run.waiting, on_edge=tell, drained=True, over=lambda: not roll.status)
+    found = await roll.wait(gone, run.waiting, on_edge=tell, everyone=True, over=lambda: not roll.status)
     run.progress(Finished("activate", time.monotonic() - began, f"gone from {len(times)} edges"))
     late = [Bystander(edge, "has not confirmed in time") for edge in found.late]
     late += [Bystander(each.edge, f"{each.because}: carries it out when it is back") for each in found.bystanders]

@@ -51,13 +51,22 @@ def enough(attendance: Attendance, quorum: Quorum) -> bool:
 
 
 def attendance(
-    status: Mapping[str, EdgeStatus], edges: Mapping[str, EdgeRecord], reached: Callable[[EdgeStatus], bool]
+    status: Mapping[str, EdgeStatus],
+    edges: Mapping[str, EdgeRecord],
+    reached: Callable[[EdgeStatus], bool],
+    *,
+    everyone: bool = False,
 ) -> Attendance:
-    """Say who is expected and who is there. reached: whether an edge with that status is."""
-    drained = {name for name, edge in edges.items() if edge.drained}
-    expected = frozenset(status) - drained
-    bystanders = [Bystander(name, "drained") for name in drained]
-    bystanders += [Bystander(name, "not reporting") for name in edges if name not in status and name not in drained]
+    """Say who is expected and who is there. reached: whether an edge with that status is. everyone: also those to which
+    no readers are sent: drained ones, and those without the role.
+    """
+    passed: dict[str, str] = {}
+    if not everyone:
+        passed = {name: "not for readers" for name, edge in edges.items() if not edge.is_for_readers}
+        passed |= {name: "drained" for name, edge in edges.items() if edge.drained}
+    expected = frozenset(status) - passed.keys()
+    bystanders = [Bystander(name, why) for name, why in passed.items()]
+    bystanders += [Bystander(name, "not reporting") for name in edges if name not in status and name not in passed]
     return Attendance(
         expected,
         frozenset(name for name in expected if reached(status[name])),
@@ -109,13 +118,10 @@ class RollCall:
         return Pointer.from_bytes(stored.value) if stored else None
 
     def attendance(
-        self, reached: Callable[[EdgeStatus], bool], among: frozenset[str] | None = None, *, drained: bool = False
+        self, reached: Callable[[EdgeStatus], bool], among: frozenset[str] | None = None, *, everyone: bool = False
     ) -> Attendance:
-        """Say who is expected (among: no others than these; drained: these too) and who is there just now."""
-        edges = self.edges
-        if drained:
-            edges = {name: replace(edge, drained=False) for name, edge in edges.items()}
-        found = attendance(self.status, edges, reached)
+        """Say who is expected (among: no others than these; everyone: see `attendance`) and who is there just now."""
+        found = attendance(self.status, self.edges, reached, everyone=everyone)
         if among is None:
             return found
         return Attendance(found.expected & among, found.reached & among, found.bystanders)
@@ -132,14 +138,14 @@ class RollCall:
         *,
         on_edge: Callable[[str], None],
         among: frozenset[str] | None = None,
-        drained: bool = False,
+        everyone: bool = False,
         over: Callable[[], bool] = lambda: False,
     ) -> Attendance:
         """Return who is there as soon as all are, when the wait is over, or when `over` says that it has no sense any
         more.
 
-        on_edge: called once for each edge that is there. among: wait for no other edges than these. drained: wait for
-        drained ones too.
+        on_edge: called once for each edge that is there. among: wait for no other edges than these. everyone: see
+        `attendance`.
         """
         end = time.monotonic() + waiting.seconds
         told: set[str] = set()
@@ -148,7 +154,7 @@ class RollCall:
             for follower in self._followers:
                 if follower.done():
                     follower.result()
-            now = self.attendance(reached, among, drained=drained)
+            now = self.attendance(reached, among, everyone=everyone)
             for edge in sorted(now.reached - told):
                 on_edge(edge)
             told |= now.reached
