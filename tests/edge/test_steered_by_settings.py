@@ -7,13 +7,13 @@ from pathlib import Path
 from deploying import ONE, Deployer, shows
 from edgeward.core.fleet import EdgeRecord
 from edgeward.publish.explain import explain
-from edgeward.publish.name_service import apply_settings
+from edgeward.publish.name_service import apply_settings, overview
 from edgeward.publish.purge import purge
 from edgeward.publish.values import Bystander, Waiting
 from edgeward.store.connection import Store
 from fleet import EdgeProcess, Fleet, prepare_fleet, started
-from name_servers import DNS, NEAR, SETTINGS, sends
-from verdicts import probed
+from name_servers import DNS, NEAR, SETTINGS, named, sends
+from verdicts import known, probed, settled
 from waiting import eventually
 
 NOWHERE = "10.1.2.0"
@@ -68,6 +68,8 @@ async def test_readers_are_steered_by_weight_coordinates_roles_and_default_order
             "iad": {"syd"},
             "syd": {"iad"},
         }
+        assert [await known(edge) for edge in fleet] == [{"iad", "syd"}] * 3
+        assert (await overview(store)).edges == {"fra": "not for readers", "iad": "up", "syd": "up"}
         told = await explain(store, "www.example.test", NEAR["fra"])
         assert [each.edge for each in told.ranked] == ["syd", "iad"]
         assert told.ranked[1].because.endswith("(weight 50)")
@@ -89,3 +91,32 @@ async def test_readers_are_steered_by_weight_coordinates_roles_and_default_order
         assert await shows(fleet["fra"], ONE)
         gone = await purge(store, "blog", ("/index.html",), waiting=Waiting(20), places=deployer.places)
         assert {times.edge for times in gone.moved.edges} == {"fra", "iad", "syd"}
+
+
+async def test_an_edge_that_was_down_and_comes_back_without_readers_is_judged_no_more(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """The verdict on it is taken back, not kept for ever: nobody will ever see it answer."""
+    fleet = prepare_fleet(tmp_path / "fleet", loopback_addresses)
+    for edge in fleet:
+        edge.config.write_text(edge.config.read_text() + DNS)
+    async with started(fleet), fleet.store() as store:
+        await settled(fleet)
+        await deployer.push(store, ONE)
+        await apply_settings(store, SETTINGS)
+        await eventually(lambda: all_send(fleet, NEAR["iad"], "iad"), within=60, ignoring=(OSError,))
+        await fleet["iad"].stop()
+        await eventually(lambda: store.verdicts.get("iad"), within=15, what="a verdict on iad")
+        written(fleet["iad"], ("[http]\n", 'roles = ["dns"]\n[http]\n'))
+        await fleet["iad"].start()
+
+        async def forgotten() -> bool:
+            return await store.verdicts.get("iad") is None and (await overview(store)).edges["iad"] == "not for readers"
+
+        await eventually(forgotten, within=30)
+        assert [await known(edge) for edge in fleet] == [{"fra", "syd"}] * 3
+        for server in (fleet["fra"], fleet["syd"]):
+            assert fleet["iad"].address not in await named(server, NEAR["iad"])
+            assert await named(server, NEAR["syd"]) == {fleet["syd"].address}
+        # Its own server began with what its disk had.
+        await eventually(lambda: sends(fleet["iad"], NEAR["iad"], fleet["fra"].address), within=10)

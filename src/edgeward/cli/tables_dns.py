@@ -11,6 +11,7 @@ from rich.text import Text
 from edgeward.cli.grid import Grid
 from edgeward.cli.tables import BAD, FAINT, GOOD
 from edgeward.cli.views import visible
+from edgeward.core.fleet import NOT_FOR_READERS
 
 if TYPE_CHECKING:
     from edgeward.publish.explain import Explanation, Served
@@ -28,6 +29,9 @@ def applied(wanted: Sequence[str], zones: Mapping[str, int]) -> list[RenderableT
     return [Text(f"{zone}: {count} names") for zone, count in zones.items()]
 
 
+_STYLES = {"up": GOOD, NOT_FOR_READERS: FAINT}
+
+
 def overview(found: Overview) -> list[RenderableType]:
     """Zones, servers, edges."""
     zones = [part for zone, entries in found.zones.items() for part in _zone(zone, entries)]
@@ -36,7 +40,7 @@ def overview(found: Overview) -> list[RenderableType]:
         servers.add_row(name, edge)
     edges = Grid("edge", "for answers", flexible=("for answers",))
     for name, state in found.edges.items():
-        edges.add_row(visible(name), Text(visible(state), style=GOOD if state == "up" else BAD))
+        edges.add_row(visible(name), Text(visible(state), style=_STYLES.get(state, BAD)))
     problems = [Text(visible(problem), style=BAD) for problem in found.problems]
     return [*zones, servers, Text(""), edges, *problems]
 

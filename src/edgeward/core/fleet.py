@@ -18,6 +18,9 @@ SCHEMA = (1, 0)
 _LONGEST_TEXT = 255
 """Bytes of one character-string (RFC 1035 section 3.3.14)."""
 
+NOT_FOR_READERS = "not for readers"
+"""What people are told of an edge without the role `http`."""
+
 Move = Literal["push", "rollback", "purge", "remove"]
 """Why a pointer moved."""
 

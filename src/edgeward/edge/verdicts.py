@@ -138,7 +138,8 @@ class Verdicts:
         self.observer.watch(self._endpoints(alone=alone))
         reports = health.counting(self._received, self.observer.report(), alone=alone, now=now, rules=self._rules)
         before = self.verdicts
-        self.verdicts = health.judge(self._edges, reports, own=self._name, before=before, now=now, rules=self._rules)
+        readers = [name for name, record in self._edges.items() if record.is_for_readers]
+        self.verdicts = health.judge(readers, reports, own=self._name, before=before, now=now, rules=self._rules)
         for edge, verdict in self.verdicts.items():
             if verdict.up != (edge not in before or before[edge].up):
                 _LOG.warning("edge %s is %s: %s", edge, "up" if verdict.up else "down", "; ".join(verdict.because))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from edgeward.core.dns_settings import DnsSettings
-from edgeward.core.fleet import EdgeRecord, EdgeStatus, HostClaim, Pointer, VerdictRecord
+from edgeward.core.fleet import NOT_FOR_READERS, EdgeRecord, EdgeStatus, HostClaim, Pointer, VerdictRecord
 from edgeward.dns.fleet_zones import FleetZones, fleet_zones, server_name, servers_of
 from edgeward.dns.records import rendered
 from edgeward.dns.view import STEERED_TTL
@@ -141,8 +141,12 @@ async def overview(store: Store) -> Overview:
     made = situation.zones
     zones = {zone.origin: tuple(entries_of(zone)) for zone in made.zones}
     servers = {server_name(edge, situation.settings): edge for edge in servers_of(situation.settings, situation.edges)}
-    edges = sorted(situation.edges)
-    states = {name: situation.out.get(name) or situation.silent.get(name, "up") for name in edges}
+    states = {
+        name: (situation.out.get(name) or situation.silent.get(name, "up"))
+        if record.is_for_readers
+        else NOT_FOR_READERS
+        for name, record in sorted(situation.edges.items())
+    }
     return Overview(zones, servers, states, made.problems)
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from edgeward.core.fleet import EdgeRecord, EdgeStatus, Pointer
+from edgeward.core.fleet import NOT_FOR_READERS, EdgeRecord, EdgeStatus, Pointer
 from edgeward.errors import SchemaError
 from edgeward.publish.values import Bystander, Quorum, Waiting
 from edgeward.store.buckets import Watch
@@ -62,7 +62,7 @@ def attendance(
     """
     passed: dict[str, str] = {}
     if not everyone:
-        passed = {name: "not for readers" for name, edge in edges.items() if not edge.is_for_readers}
+        passed = {name: NOT_FOR_READERS for name, edge in edges.items() if not edge.is_for_readers}
         passed |= {name: "drained" for name, edge in edges.items() if edge.drained}
     expected = frozenset(status) - passed.keys()
     bystanders = [Bystander(name, why) for name, why in passed.items()]

@@ -83,7 +83,7 @@ class EdgeTimes:
 
 @dataclass(frozen=True, slots=True)
 class Bystander:
-    """An edge that was not waited for, and why ("drained", "not reporting")."""
+    """An edge that was not waited for, and why ("drained", "not reporting", NOT_FOR_READERS of the fleet)."""
 
     edge: str
     because: str
