@@ -148,3 +148,22 @@ async def test_what_is_lost_is_asked_once_more(loopback_address: str, monkeypatc
     first, second = ([option.to_wire() for option in each.options] for each in mute.heard)
     assert first == second
     assert [len(option) for option in first] == [8], "a client cookie alone, until the server has sent its own"
+
+
+async def test_a_dead_server_is_asked_little_and_named_once(
+    loopback_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 303 questions it gets those under way when it is found dead; one problem for each transport says so."""
+    monkeypatch.setattr(name_check, "_SECONDS", 0.2)
+    records = [Record(f"h{number}.fleet.test", "A", "192.0.2.25") for number in range(300)]
+    situation = situation_of((loopback_address,), *records)
+    loop = asyncio.get_running_loop()
+    transport, mute = await loop.create_datagram_endpoint(Mute, local_addr=(loopback_address, PORT))
+    try:
+        found = await ask_everything(situation)
+    finally:
+        transport.close()
+    tcp, udp = found.problems
+    assert tcp.startswith(f"fra ({loopback_address}, TCP): no answer to 3 questions in a row, so ")
+    assert udp.startswith(f"fra ({loopback_address}, UDP): no answer to 3 questions in a row, so ")
+    assert 0 < len(mute.heard) <= 2 * (name_check._AT_ONCE + 3)

@@ -3,7 +3,8 @@
 import asyncio
 import errno
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -24,6 +25,8 @@ SAMPLES: Final = ("8.8.8.0", "139.130.4.0", "194.25.0.0", "200.160.0.0", "196.25
 _NO_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.ENETUNREACH})
 _SECONDS: Final = 3.0
 _AT_ONCE: Final = 32
+_LOST_IN_A_ROW: Final = 3
+"""Questions without an answer after which a server is asked nothing more over that transport."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,14 @@ class Reply:
     """What one server said: data of the answer's records of the type asked for, or what went wrong.
 
     asked: whether this machine could ask it. lost: whether nothing came back, which may be the network's doing.
+    skipped: whether it was not sent, since the server had answered nothing before.
     """
 
     data: frozenset[bytes] = frozenset()
     wrong: str = ""
     asked: bool = True
     lost: bool = False
+    skipped: bool = False
 
 
 class Cookies:
@@ -118,14 +123,16 @@ async def ask_everything(situation: Situation) -> CheckReport:
     questions = list(_questions(situation))
     turns, cookies = asyncio.Semaphore(_AT_ONCE), Cookies()
     transports: tuple[Transport, ...] = ("UDP", "TCP")
-    dead: set[tuple[str, int, Transport]] = set()
+    lost: dict[tuple[str, int, Transport], int] = {}  # in a row, until now
 
     async def one(address: str, port: int, question: Question, transport: Transport) -> Reply:
         way = (address, port, transport)
         async with turns:
+            if lost.get(way, 0) >= _LOST_IN_A_ROW:
+                return Reply(skipped=True)
             # Where nothing is answered just now, every second try would only take its time.
-            reply = await ask(address, port, question, transport, cookies=cookies, tries=1 if way in dead else 2)
-        (dead.add if reply.lost else dead.discard)(way)
+            reply = await ask(address, port, question, transport, cookies=cookies, tries=1 if lost.get(way) else 2)
+        lost[way] = lost.get(way, 0) + 1 if reply.lost else 0
         return reply
 
     tried = [(server, question, transport) for server in servers for question in questions for transport in transports]
@@ -134,13 +141,17 @@ async def ask_everything(situation: Situation) -> CheckReport:
     )
     found: _Found = []
     passed: dict[str, None] = {}
+    skipped: Counter[str] = Counter()
     for ((edge, address, _), question, transport), reply in zip(tried, replies, strict=True):
-        if reply.asked:
+        if reply.skipped:
+            skipped[f"{edge} ({address}, {transport})"] += 1
+        elif reply.asked:
             found.append((f"{edge} ({address}, {transport})", question, reply))
         else:
             passed[f"{edge} ({address}) was not asked: this machine has no way to IPv6 addresses"] = None
     known = {address for record in situation.edges.values() for address in record.addresses}
-    problems = sorted({*_wrong(found), *_different(found), *_strangers(found, known)})
+    answered = [each for each in found if not (each[0] in skipped and each[2].lost)]
+    problems = sorted({*_wrong(answered), *_different(found), *_strangers(found, known), *_dead(skipped)})
     names = tuple(dict.fromkeys(edge for edge, _, _ in servers))
     if not found:
         return CheckReport(names, 0, problems=tuple(passed))
@@ -237,6 +248,11 @@ def _wrong(found: _Found) -> Iterator[str]:
             yield f"{who}: {question}: {reply.wrong}"
         elif question.expected is not None and reply.data != question.expected:
             yield f"{who}: {question}: the answer is not what the settings say"
+
+
+def _dead(skipped: Mapping[str, int]) -> Iterator[str]:
+    for who, count in skipped.items():
+        yield f"{who}: no answer to {_LOST_IN_A_ROW} questions in a row, so {count} more were not asked"
 
 
 def _different(found: _Found) -> Iterator[str]:
