@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import dns.flags
 import dns.message
@@ -18,7 +19,17 @@ from edgeward.dns.server import NameServer, bind
 from edgeward.dns.view import View
 from edgeward.dns.wire import A
 from edgeward.publish import name_check
-from edgeward.publish.name_check import Question, Reply, _different, _reply, _strangers, _wrong, ask, ask_everything
+from edgeward.publish.name_check import (
+    Question,
+    Reply,
+    _different,
+    _questions,
+    _reply,
+    _strangers,
+    _wrong,
+    ask,
+    ask_everything,
+)
 from edgeward.publish.name_service import Situation
 
 PORT = 5300
@@ -167,3 +178,12 @@ async def test_a_dead_server_is_asked_little_and_named_once(
     assert tcp.startswith(f"fra ({loopback_address}, TCP): no answer to 3 questions in a row, so ")
     assert udp.startswith(f"fra ({loopback_address}, UDP): no answer to 3 questions in a row, so ")
     assert 0 < len(mute.heard) <= 2 * (name_check._AT_ONCE + 3)
+
+
+def test_steered_names_are_asked_for_from_networks_of_both_families() -> None:
+    """A client may have an IPv6 network and ask for A, and the other way round: 56 bits of it are told."""
+    situation = replace(situation_of(("127.0.0.1",)), hostnames={"blog": ("www.fleet.test",)})
+    asked = [str(each) for each in _questions(situation) if each.name == "www.fleet.test"]
+    assert "www.fleet.test A for 8.8.8.0/24" in asked
+    assert "www.fleet.test A for 2001:4860::/56" in asked
+    assert "www.fleet.test AAAA for 2001:4860::/56" in asked

@@ -21,6 +21,8 @@ Transport = Literal["UDP", "TCP"]
 
 SAMPLES: Final = ("8.8.8.0", "139.130.4.0", "194.25.0.0", "200.160.0.0", "196.25.1.0", "202.12.27.0")
 """Client networks on six continents, told as client subnets (RFC 7871): steered names are asked for from each."""
+SAMPLES_OF_IPV6: Final = ("2001:4860::", "2001:4400::")
+"""The same over IPv6, of which name servers are told 56 bits (RFC 7871 section 11.1)."""
 
 _NO_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.ENETUNREACH})
 _SECONDS: Final = 3.0
@@ -172,6 +174,9 @@ def _questions(situation: Situation) -> Iterator[Question]:
         for name in zone.steered:
             for client in SAMPLES:
                 yield Question(name, A, client)
+            for client in SAMPLES_OF_IPV6:
+                yield Question(name, A, client, bits=56)
+                yield Question(name, AAAA, client, bits=56)
             yield Question(name, AAAA)
 
 
