@@ -14,7 +14,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dns_world import AUSTRALIAN, CLIENTS, FRANKFURT, NOW, RECORDS, SECRET, SYDNEY, edges, query, subnet, texts, zones
+from dns_world import (
+    AUSTRALIAN,
+    CLIENTS,
+    FRANKFURT,
+    NOW,
+    RECORDS,
+    SECRET,
+    SYDNEY,
+    edges,
+    exchange,
+    query,
+    subnet,
+    texts,
+    zones,
+)
 from edgeward.core.steering import build
 from edgeward.dns import bodies, memory
 from edgeward.dns.bodies import Bodies
@@ -30,7 +44,8 @@ NAMES = [
     "away.example.test", "x.wild.example.test", "large.example.test", "a.child.example.test", "nothing.example.test",
     "empty.example.test", "_acme-challenge.www.example.test", "fleet.test", "elsewhere.test", "id.server", ".",
 ]  # fmt: skip
-KINDS = ["A", "AAAA", "NS", "SOA", "TXT", "ANY", "DS", "AXFR", "TYPE65"]
+KINDS = ["A", "AAAA", "NS", "SOA", "TXT", "ANY", "DS", "AXFR", "TYPE65", "TYPE97"]
+"""The last two differ as `A` and `a` do."""
 SUBNETS = [
     (AUSTRALIAN.partition("/")[0], 24), ("139.130.4.0", 22), ("139.130.4.128", 25), ("8.8.8.0", 24), ("0.0.0.0", 0),
     ("194.0.0.0", 7), ("198.51.100.7", 32), ("2001:db8:a::", 48), ("2001:db8:a::", 56), ("::", 0), ("2600::", 64),
@@ -78,7 +93,18 @@ def questions(draw: st.DrawFn) -> tuple[bytes, bytes]:
         want_dnssec=edns and draw(st.booleans()), payload=draw(st.sampled_from([0, 512, 700, 1232, 4096])),
     )  # fmt: skip
     message.flags = draw(st.sampled_from([0, 0x0100, 0x0110, 0x0020, 0x07B0]))
-    return message.to_wire() + draw(st.sampled_from([b"", b"", b"", b"\0"])), source
+    data = message.to_wire() + draw(st.sampled_from([b"", b"", b"", b"\0"]))
+    return (mixed(data, draw(st.integers(0, 2**16 - 1))) if draw(st.booleans()) else data), source
+
+
+def mixed(data: bytes, upper: int) -> bytes:
+    """The question with its name in upper case where the bits of a number are set, in lower case elsewhere."""
+    end = data.index(0, 12)
+    name = bytes(data[12:end]).lower()
+    turned = bytes(
+        each ^ 0x20 if each in range(97, 123) and upper >> at % 16 & 1 else each for at, each in enumerate(name)
+    )
+    return data[:12] + turned + data[end:]
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +146,36 @@ def test_the_second_usual_question_is_answered_from_memory(counting, name, optio
         assert answer.question == asked.question
     assert counting.composed == 1
     assert sum(counting.counts.values()) == 3
+
+
+@pytest.mark.parametrize("options", [None, *USUAL])
+@pytest.mark.parametrize("name", ["www.example.test", "chain.example.test", "nothing.example.test"])
+def test_however_cases_are_mixed_an_answer_is_remembered_once(counting, name, options) -> None:
+    """What one resolver asks in a mixture of cases (0x20) answers all others, over a socket, each with its own."""
+    edns = {} if options is None else {"use_edns": 0, "options": options}
+    for number, upper in enumerate((0x5A5A, 0, 0xFFFF, 0x1234)):
+        data = mixed(query(name, id=number, **edns).to_wire(), upper)
+        answer = exchange(counting, data, source=CLIENTS["fra"], tcp=False)
+        end = data.index(0, 12) + 5
+        assert (answer[:2], answer[12:end]) == (data[:2], data[12:end])
+        assert counting.composed == 1
+        told = dns.message.from_wire(answer)
+        if name != "nothing.example.test":
+            assert str(told.answer[0].name) == str(told.question[0].name)
+        composed = counting.compose(data, ipaddress.ip_address(CLIENTS["fra"]).packed)
+        assert composed is not None
+        assert answer == composed[0]
+        counting.composed = 1
+    assert len(counting._memory._forms) == 1
+
+
+def test_bytes_beside_the_name_keep_their_case(counting) -> None:
+    """Types 65 and 97 are the letters `A` and `a`, in which nothing else may be taken for the same."""
+    for kind in ("TYPE65", "TYPE97", "TYPE65"):
+        asked = query("WWW.example.test", kind)
+        answer = dns.message.from_wire(exchange(counting, asked.to_wire(), tcp=False))
+        assert answer.question == asked.question
+    assert counting.composed == 2
 
 
 def test_networks_that_are_steered_alike_share_an_answer(counting) -> None:

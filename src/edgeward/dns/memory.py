@@ -49,8 +49,8 @@ class Layout(NamedTuple):
 
 
 class Form(NamedTuple):
-    """Questions that differ in id, cookie and client subnet alone. starts: their answers without these, by order of
-    edges; for answers that do not depend on it, by 0.
+    """Questions that differ in id, case of the name, cookie and client subnet alone. starts: their answers without id,
+    cookie and subnet, the name in lower case, by order of edges; for answers that do not depend on it, by 0.
     """
 
     layout: Layout
@@ -95,7 +95,7 @@ class Memory:
         end = data.find(0, _NAME) + 5
         form = self._forms.get(data[2 : end + 15])
         if form is None:
-            return None
+            return self._find_mixed(data, source, end - 4)
         (size, subnet_at, subnet_end, cookie_at, cookie_end, second_at, second), rcode, steered, starts = form
         if len(data) != size or (second and data[second_at : second_at + 4] != second):
             return None
@@ -118,6 +118,21 @@ class Memory:
             return data[:2] + start + subnet, rcode, False
         cookie, known = self._cookie(data[cookie_at:cookie_end], source)
         return data[:2] + start + cookie + subnet, rcode, known
+
+    def _find_mixed(self, data: bytes, source: bytes, end: int) -> tuple[bytes, int, bool] | None:
+        """Return what `find` does for a question whose name is not all in lower case, with the name as it is asked.
+
+        Resolvers mix cases against forgery (0x20), and there is no end of ways to. end: of the name, its root included.
+        """
+        name = data[_NAME:end]
+        plain = name.lower()
+        if plain == name:
+            return None
+        found = self.find(data[:_NAME] + plain + data[end:], source)
+        if found is None:
+            return None
+        answer, rcode, known = found
+        return answer[:_NAME] + name + answer[end:], rcode, known
 
     def _subnet(self, option: bytes) -> Match | None:
         """Return the match for a client subnet at its first sight; None for one that has none of its own."""
@@ -157,7 +172,10 @@ class Memory:
         if layout is None or data.find(0, _NAME) + 5 != end:
             return
         varying = layout.subnet_end - layout.subnet_at + (_ANSWERED if layout.cookie_at else 0)
-        key, start = data[2 : end + 15], answer[2 : len(answer) - varying]
+        # In lower case, for `_find_mixed`: only the name, since other bytes may be those of letters as well.
+        name = data[_NAME : end - 4].lower()
+        key = data[2:_NAME] + name + data[end - 4 : end + 15]
+        start = answer[2:_NAME] + name + answer[end - 4 : len(answer) - varying]
         if self._bytes + len(key) + len(start) + _FORM_BYTES + _ANSWER_BYTES > MOST_BYTES:
             self.forget()
         form = self._forms.get(key)
