@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -133,15 +134,15 @@ async def test_a_blob_that_lies_corrupt_on_the_disk_is_fetched_again(store, part
 
 
 async def test_an_asset_that_somebody_wrote_to_is_mended_everywhere(store, parts: Parts) -> None:
-    """A file changed behind our back is found by its time at the next staging; old tree, new tree and kept folder
-    are linked anew.
+    """A file changed behind our back is found by its time when its folder is linked anew; old tree, new tree and kept
+    folder are made right. In a folder in which nothing differs the comparison of trees finds it.
     """
     path = "/assets/app.3f9a1c7e.js"
     first = await make_release(PAGES).put(store)
     await parts.stage(first)
     await parts.serve(first)
     (parts.disk.tree(first.key) / f"identity{path}").write_text("overwritten")
-    second = await make_release({**PAGES, "/index.html": "two"}).put(store)
+    second = await make_release({**PAGES, "/assets/new.css": "two"}).put(store)
     await parts.stage(second)
     for found in (parts.read(first, path), parts.read(second, path)):
         assert found == PAGES[path]
@@ -162,29 +163,38 @@ async def test_what_the_trees_were_compared_with_in_this_minute_is_not_looked_at
     monkeypatch.setattr(BlobFolder, "untouched", noted)
     numbers = count()
 
-    async def staged() -> set[Digest]:
-        """Stage a release in which a page differs, and return which blobs were looked at."""
+    async def pushed() -> tuple[Any, set[Digest]]:
+        """Stage and serve a release in which a page differs, and return it and which blobs were looked at."""
         made = await make_release({**PAGES, "/index.html": f"<p>{next(numbers)}</p>"}).put(store)
         looked.clear()
         await parts.stage(made)
+        found = set(looked)
         assert parts.read(made, asset) == PAGES[asset]
-        return set(looked)
+        await parts.serve(made)
+        return made, found
 
     asset = "/assets/app.3f9a1c7e.js"
-    first = await make_release(PAGES).put(store)
-    await parts.stage(first)
-    await parts.serve(first)
-    of_asset = {variant.digest for variant in first.manifest.by_path[asset].variants}
-    assert of_asset <= await staged(), "nobody has compared the trees yet"
-    assert await parts.holdings.restore(first.key) == (0, {})
-    assert of_asset.isdisjoint(found := await staged())
-    assert first.digest("/small.txt") in found
-    parts.clock.now += 61
-    assert of_asset <= await staged(), "that was long ago"
-    (parts.disk.tree(first.key) / f"identity{asset}").write_text("overwritten")
-    _, unsound = await parts.holdings.restore(first.key)
-    assert set(unsound) == {first.digest(asset)}
-    assert of_asset <= await staged(), "which mends it"
+    latest, found = await pushed()
+    of_asset = {variant.digest for variant in latest.manifest.by_path[asset].variants}
+    assert of_asset <= found, "nothing is known of any"
+    for _ in range(2):
+        parts.clock.now += 29
+        latest, found = await pushed()
+        assert of_asset.isdisjoint(found)
+        assert latest.digest("/small.txt") in found
+    parts.clock.now += 29
+    latest, found = await pushed()
+    assert of_asset <= found, "of three in a row, only the first has looked at it"
+    parts.clock.now += 59
+    assert await parts.holdings.restore(latest.key, set()) == (0, {})
+    parts.clock.now += 59
+    latest, found = await pushed()
+    assert of_asset.isdisjoint(found), "the trees were compared"
+    (parts.disk.tree(latest.key) / f"identity{asset}").write_text("overwritten")
+    _, unsound = await parts.holdings.restore(latest.key, set())
+    assert set(unsound) == {latest.digest(asset)}
+    latest, found = await pushed()
+    assert of_asset <= found, "which mends it"
 
 
 async def test_a_blob_that_is_damaged_on_its_way_is_asked_for_again(

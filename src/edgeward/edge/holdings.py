@@ -56,7 +56,7 @@ class Holdings:
         """Whether `load` found releases, and nothing that says which of them were served."""
         self.pins = Pins()
         self._looked: dict[ReleaseKey, float] = {}
-        """When the last look at the files of a tree began (`timer`), where it found all of them sound."""
+        """Since when the files of a tree are known to be sound, all of them: a look began then (`timer`)."""
         self._edge = edge
         self._clock, self._timer = clock, timer
         self.lived = LivedTime(0, clock=clock, timer=timer)
@@ -143,11 +143,11 @@ class Holdings:
             return None
         return tree.Tree(self.disk.tree(key), manifest)
 
-    def sound_tree_of(self, site: str) -> tree.Tree | None:
-        """Return the tree that a site is served from, None also if `restore` has not found it sound in this minute."""
-        found = self.tree_of(site)
+    def sound_tree_of(self, site: str) -> tuple[tree.Tree | None, float]:
+        """Return the tree of a site, and since when all of it is known to be sound; None, now if not in this minute."""
+        found, now = self.tree_of(site), self._timer()
         looked = self._looked.get((site, found.manifest.release)) if found else None
-        return found if looked is not None and self._timer() - looked <= _FRESH else None
+        return (None, now) if looked is None or now - looked > _FRESH else (found, looked)
 
     async def view(self, serve: Mapping[str, Digest]) -> ServedView:
         """Return what an engine serves when these releases, all staged, are served."""
@@ -206,10 +206,10 @@ class Holdings:
         if frozenset(keys) != self.state.purged:
             self._save(replace(self.state, purged=frozenset(keys)))
 
-    async def link(self, key: ReleaseKey, manifest: Manifest, packed: bytes) -> None:
+    async def link(self, key: ReleaseKey, manifest: Manifest, packed: bytes, looked: float) -> None:
         """Stage a release whose blobs are all here: manifest, tree, assets; durable when this returns.
 
-        Raises CorruptionError if a blob is missing, DiskError.
+        looked: since when its files are known to be sound. Raises CorruptionError if a blob is missing, DiskError.
         """
         async with self.writing:
             await to_the_end(self.disk.save_manifest, manifest.release, packed)
@@ -221,7 +221,7 @@ class Holdings:
                 # Also when this was cancelled in the last moment: a tree that is there is known.
                 if self.disk.tree(key).exists():
                     self.staged[key] = manifest.settings.hostnames
-                    self._fresh[key] = manifest
+                    self._fresh[key], self._looked[key] = manifest, looked
         await self.keep(key[0])
 
     async def drop_lost(self) -> tuple[ReleaseKey, ...]:
@@ -238,8 +238,8 @@ class Holdings:
 
     async def unstage(self, key: ReleaseKey) -> None:
         """Take the trees of a release away. Its manifest and blobs stay for `sweep` to judge."""
-        self.staged.pop(key, None)
-        self._fresh.pop(key, None)
+        for known in (self.staged, self._fresh, self._looked):
+            known.pop(key, None)
         async with self.writing:
             await to_the_end(tree.unstage, self.disk.tree(key))
         await self.keep(key[0])
@@ -308,17 +308,17 @@ class Holdings:
         async with self.writing:
             return await to_the_end(repair.mend, self.disk, list(self.staged), digests)
 
-    async def restore(self, key: ReleaseKey) -> tuple[int, Mapping[Digest, int]]:
+    async def restore(self, key: ReleaseKey, seen: set[int]) -> tuple[int, Mapping[Digest, int]]:
         """Put back files of a staged tree that are missing or were written to.
 
-        Returns how many, and the blobs (with sizes) that must be fetched again for the rest. Raises DiskError.
+        seen: as `repair.restore` has it. Returns how many, and the blobs (with sizes) to be fetched again for the rest.
         """
         async with self.writing:
             self._looked.pop(key, None)
             if key not in self.staged:
                 return 0, {}
             began = self._timer()
-            count, unsound = await to_the_end(repair.restore, self.disk, key)
+            count, unsound = await to_the_end(repair.restore, self.disk, key, seen)
             if not unsound:
                 self._looked[key] = began
             return count, unsound

@@ -1,5 +1,6 @@
 """Files of an edge's disk that are not what they should be, put right from its blobs. Slow: for threads."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -29,20 +30,37 @@ def mend(disk: EdgeDisk, staged: Iterable[ReleaseKey], digests: frozenset[Digest
     return count
 
 
-def restore(disk: EdgeDisk, key: ReleaseKey) -> tuple[int, dict[Digest, int]]:
+def restore(disk: EdgeDisk, key: ReleaseKey, seen: set[int]) -> tuple[int, dict[Digest, int]]:
     """Put back files of a tree that are missing or were written to, as far as their inodes are sound.
 
-    Returns how many, and the blobs (with sizes) that the rest is made of. Raises DiskError, CorruptionError.
+    seen: inodes of folders in which all was well, as parts of other trees that share them; those of this one are added.
+    Returns how many files, and the blobs (with sizes) that the rest is made of. Raises DiskError, CorruptionError.
     """
     count, unsound, root = 0, dict[Digest, int](), disk.tree(key)
+    inodes: dict[str, int] = {}
+    faulty: set[str] = set()
     for entry in disk.manifest(key[1]).entries:
-        for folder, variant in tree.placements(entry):
-            target = Path(f"{root}/{folder}{entry.path}")
-            if is_untouched(target, entry.modified, variant.size):
+        above = entry.path.rpartition("/")[0]
+        for name, variant in tree.placements(entry):
+            folder = f"{root}/{name}{above}"
+            if folder not in inodes:
+                inodes[folder] = _inode(folder)
+            target = f"{root}/{name}{entry.path}"
+            if inodes[folder] in seen or is_untouched(target, entry.modified, variant.size):
                 continue
+            faulty.add(folder)
             if disk.blobs.untouched(variant.digest, entry.modified, variant.size):
-                tree.place(disk.blobs, variant, entry.modified, target)
+                tree.place(disk.blobs, variant, entry.modified, Path(target))
                 count += 1
             else:
                 unsound[variant.digest] = variant.size
+    seen.update(inode for folder, inode in inodes.items() if inode and folder not in faulty)
     return count, unsound
+
+
+def _inode(folder: str) -> int:
+    """Return the number of a folder's inode, 0 if it is not there."""
+    try:
+        return os.stat(folder).st_ino  # noqa: PTH116 (text)
+    except OSError:
+        return 0

@@ -192,9 +192,10 @@ class Scrub:
 
     async def check_trees(self) -> None:
         """Put back files that somebody took out of a tree: by their names and times, nothing is read."""
+        seen: set[int] = set()
         for key in list(self._holdings.staged):
             try:
-                count, unsound = await self._holdings.restore(key)
+                count, unsound = await self._holdings.restore(key, seen)
             except (CorruptionError, SchemaError) as error:
                 self.progress.found += 1
                 await self._journal.record(f"{error.message}; it is written anew", {"site": key[0], "release": key[1]})

@@ -67,8 +67,9 @@ class Stager:
                 refusal = f"{len(taken_out)} of its blobs were taken down by a purge"
                 raise Refused(refusal, digests=sorted(taken_out)[:10])
             async with self._holdings.pinned(manifest.digests):
-                await self._have(linked_anew(manifest, self._holdings.sound_tree_of(record.site)))
-                await self._holdings.link((record.site, record.release), manifest, packed)
+                like, looked = self._holdings.sound_tree_of(record.site)
+                await self._have(linked_anew(manifest, like))
+                await self._holdings.link((record.site, record.release), manifest, packed, looked)
 
     async def stage_assets(self, record: ReleaseRecord) -> None:
         """Have the manifest and the immutable assets' blobs of a release here, and nothing else of it.
