@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from edge_parts import Clock, Parts, make_release
-from edgeward.edge.disk import EdgeState, ServedRelease
+from edgeward.core.digest import Digest
+from edgeward.edge.disk import EdgeDisk, EdgeState, ServedRelease
 from edgeward.edge.holdings import Holdings
 from edgeward.edge.stager import Stager
 from edgeward.errors import DiskError, SchemaError
@@ -225,3 +226,27 @@ def test_one_agent_for_one_folder(parts: Parts) -> None:
     parts.disk.unlock()
     parts.disk.lock()
     parts.disk.unlock()
+
+
+async def test_however_many_releases_are_staged_one_more_reads_no_manifest_again(
+    store, parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever pushes twenty times in a minute waits no longer for the last push than for the first."""
+    read: list[str] = []
+    packed_manifest = EdgeDisk.packed_manifest
+
+    def noted(self: EdgeDisk, release: Digest) -> bytes:
+        read.append(release)
+        return packed_manifest(self, release)
+
+    monkeypatch.setattr(EdgeDisk, "packed_manifest", noted)
+    made = []
+    for number in range(20):
+        made.append(await make_release({"/index.html": f"{number}", f"/a.{number:07}a.js": "code"}).put(store))
+        await parts.stage(made[-1])
+        await parts.serve(made[-1])
+    assert read == []
+    assert len(kept(parts)) == len(parts.holdings.staged) == 20
+    for each in made[:-1]:
+        await parts.holdings.unstage(each.key)
+    assert len(kept(parts)) == 20, "they have only just left"

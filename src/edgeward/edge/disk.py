@@ -269,9 +269,11 @@ class EdgeDisk:
         except OSError as error:
             raise _failed("read", file, error) from error
 
-    def manifest(self, release: Digest) -> Manifest:
-        """Return the manifest, verified. Raises DiskError, SchemaError, CorruptionError."""
-        return unpack_manifest(self.packed_manifest(release), release)
+    def manifest(self, release: Digest, like: Manifest | None = None) -> Manifest:
+        """Return the manifest, verified. like: as `parse_manifest` has it. Raises DiskError, SchemaError,
+        CorruptionError.
+        """
+        return unpack_manifest(self.packed_manifest(release), release, like)
 
     def save_manifest(self, release: Digest, packed: bytes) -> None:
         """Write a verified manifest, durably. Raises DiskError."""

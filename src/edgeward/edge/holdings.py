@@ -31,8 +31,6 @@ _DAY = 86_400
 _MINUTE = 60
 _FRESH = 60.0
 """Seconds for which a look at the files of a tree counts, from its begin."""
-_REMEMBERED = 8
-"""Releases whose immutable assets are kept in memory: to find them in a large manifest takes a while."""
 
 
 class Holdings:
@@ -63,8 +61,8 @@ class Holdings:
         self._manifests: dict[str, Manifest] = {}
         self._fresh: dict[ReleaseKey, Manifest] = {}
         """Manifests of releases that were staged and not served yet: the next view needs them."""
-        self._assets: dict[Digest, Assets] = {}
-        """What `keep` needs of the releases that it looked at last."""
+        self._assets: dict[ReleaseKey, Assets] = {}
+        """What `keep` needs of staged releases: to find it in a large manifest takes a while."""
         self._prepared: set[str] = set()
 
     def load(self) -> Mapping[str, str]:
@@ -216,7 +214,7 @@ class Holdings:
             self.disk.prepare_site(key[0])
             try:
                 await to_the_end(tree.stage, manifest, self.disk.blobs, self.disk.tree(key), self.tree_of(key[0]))
-                self._assets[key[1]] = await asyncio.to_thread(Assets.of, manifest)
+                self._assets[key] = await asyncio.to_thread(Assets.of, manifest)
             finally:
                 # Also when this was cancelled in the last moment: a tree that is there is known.
                 if self.disk.tree(key).exists():
@@ -238,7 +236,7 @@ class Holdings:
 
     async def unstage(self, key: ReleaseKey) -> None:
         """Take the trees of a release away. Its manifest and blobs stay for `sweep` to judge."""
-        for known in (self.staged, self._fresh, self._looked):
+        for known in (self.staged, self._fresh, self._looked, self._assets):
             known.pop(key, None)
         async with self.writing:
             await to_the_end(tree.unstage, self.disk.tree(key))
@@ -275,12 +273,12 @@ class Holdings:
         wanted = {path: asset for path, asset in before.items() if asset.until is not None and asset.until > now}
         live = None if served is None else served.release
         for release in sorted(staged, key=lambda release: release == live):
-            for entry in self._assets_in(release).entries:
+            for entry in self._assets_in((site, release)).entries:
                 known = wanted.get(entry.path)
                 wanted[entry.path] = KeptAsset(entry, known.until if known else None)
         for release, at in () if served is None else served.left:
             if self.disk.has_manifest(release):
-                assets = self._assets_in(release)
+                assets = self._assets_in((site, release))
                 until = at + assets.keep_days * _DAY
                 for entry in assets.entries:
                     known = wanted.get(entry.path)
@@ -290,12 +288,13 @@ class Holdings:
             folder.write(wanted, self.disk.blobs)
         return wanted != before
 
-    def _assets_in(self, release: Digest) -> Assets:
-        """Return the immutable assets of a release whose manifest is here; those of the last few are remembered."""
-        found = self._assets.pop(release, None) or Assets.of(self.disk.manifest(release))
-        self._assets[release] = found
-        while len(self._assets) > _REMEMBERED:
-            self._assets.pop(next(iter(self._assets)))
+    def _assets_in(self, key: ReleaseKey) -> Assets:
+        """Return the immutable assets of a release whose manifest is here."""
+        found = self._assets.get(key)
+        if found is None:
+            found = Assets.of(self.disk.manifest(key[1], self._manifests.get(key[0])))
+            if key in self.staged:
+                self._assets[key] = found
         return found
 
     async def mend(self, digests: frozenset[Digest]) -> int:
@@ -318,7 +317,7 @@ class Holdings:
             if key not in self.staged:
                 return 0, {}
             began = self._timer()
-            count, unsound = await to_the_end(repair.restore, self.disk, key, seen)
+            count, unsound = await to_the_end(repair.restore, self.disk, key, seen, self._manifests.get(key[0]))
             if not unsound:
                 self._looked[key] = began
             return count, unsound

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edgeward.core.digest import Digest
 from edgeward.core.plan import ReleaseKey
+from edgeward.core.release import Manifest
 from edgeward.edge.disk import EdgeDisk
 from edgeward.serve import tree
 from edgeward.serve.blobs import is_untouched
@@ -30,16 +31,17 @@ def mend(disk: EdgeDisk, staged: Iterable[ReleaseKey], digests: frozenset[Digest
     return count
 
 
-def restore(disk: EdgeDisk, key: ReleaseKey, seen: set[int]) -> tuple[int, dict[Digest, int]]:
+def restore(disk: EdgeDisk, key: ReleaseKey, seen: set[int], like: Manifest | None) -> tuple[int, dict[Digest, int]]:
     """Put back files of a tree that are missing or were written to, as far as their inodes are sound.
 
     seen: inodes of folders in which all was well, as parts of other trees that share them; those of this one are added.
-    Returns how many files, and the blobs (with sizes) that the rest is made of. Raises DiskError, CorruptionError.
+    like: a manifest of the same site, which saves time. Returns how many files, and the blobs (with sizes) that the
+    rest is made of. Raises DiskError, CorruptionError.
     """
     count, unsound, root = 0, dict[Digest, int](), disk.tree(key)
     inodes: dict[str, int] = {}
     faulty: set[str] = set()
-    for entry in disk.manifest(key[1]).entries:
+    for entry in disk.manifest(key[1], like).entries:
         above = entry.path.rpartition("/")[0]
         for name, variant in tree.placements(entry):
             folder = f"{root}/{name}{above}"
