@@ -112,6 +112,11 @@ class Manifest:
         return {entry.path: entry for entry in self.entries}
 
     @cached_property
+    def depth(self) -> int:
+        """How many folders, with the root, the deepest entry is in; 0 for no entries."""
+        return max((entry.path.count("/") for entry in self.entries), default=0)
+
+    @cached_property
     def _canonical(self) -> bytes:
         """The bytes: those that were parsed, as they were, or made from the value when they are first wanted."""
         # "entries" comes first of the keys. Written here, since `json` takes three times as long.

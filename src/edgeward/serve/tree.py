@@ -78,7 +78,7 @@ def stage(manifest: Manifest, blobs: BlobFolder, root: Path, like: Tree | None =
         building.mkdir(parents=True)
         shared.mkdir(exist_ok=True)
         made: dict[str, bool] = {}
-        deep = _is_deep(manifest)
+        deep = manifest.depth > _DEEPEST
         for name, folder in _layout(manifest, like).items():
             _name(folder, 0 if deep else None)
             _make(folder, blobs, str(shared), made)
@@ -105,10 +105,6 @@ def is_there(root: Path) -> bool:
     return all((root / name).is_dir() for name in FOLDERS)
 
 
-def _is_deep(manifest: Manifest) -> bool:
-    return any(entry.path.count("/") > _DEEPEST for entry in manifest.entries)
-
-
 def _layout(manifest: Manifest, like: Tree | None) -> dict[str, _Folder]:
     """Return the four folders of a tree with all that is to be in them.
 
@@ -126,13 +122,17 @@ def _layout(manifest: Manifest, like: Tree | None) -> dict[str, _Folder]:
         return found
 
     untouched = _untouched(manifest, like)
+    noted: set[tuple[str, ...]] = set()
     for entry in manifest.entries:
         above, _, last = entry.path.rpartition("/")
         taken = untouched.topmost(above) if untouched else None
-        for name, variant in placements(entry):
-            if taken is None:
+        if taken is None:
+            for name, variant in placements(entry):
                 folder(name, above).files[last] = (variant.digest, entry.modified)
-            else:
+        elif (kind := (taken, *[variant.coding for variant in entry.variants])) not in noted:
+            # Most entries are in folders that are taken over, and have the variants of one before them.
+            noted.add(kind)
+            for name, _ in placements(entry):
                 folder(name, taken).taken_over = True
     if like is None or untouched is None:
         return tops
@@ -148,7 +148,7 @@ def _layout(manifest: Manifest, like: Tree | None) -> dict[str, _Folder]:
 
 def _untouched(manifest: Manifest, like: Tree | None) -> "_Untouched | None":
     """Return the folders that may be taken over; None in deep trees, whose folders depend on where they are."""
-    if like is None or _is_deep(manifest) or _is_deep(like.manifest):
+    if like is None or max(manifest.depth, like.manifest.depth) > _DEEPEST:
         return None
     return _Untouched(manifest, like.manifest)
 
