@@ -39,6 +39,8 @@ def restore(disk: EdgeDisk, key: ReleaseKey, seen: set[int], like: Manifest | No
     rest is made of. Raises DiskError, CorruptionError.
     """
     count, unsound, root = 0, dict[Digest, int](), disk.tree(key)
+    if not tree.is_there(root):  # it is staged anew: while half of it was there, the rest would be a 404
+        return count, unsound
     inodes: dict[str, int] = {}
     faulty: set[str] = set()
     for entry in disk.manifest(key[1], like).entries:

@@ -263,9 +263,12 @@ def _symlink(leads_to: str, target: str) -> None:
 def mend(manifest: Manifest, blobs: BlobFolder, root: Path, digests: frozenset[Digest]) -> int:
     """Link anew every file of the tree that is made of one of these blobs, which were corrupt and fetched again.
 
-    Each file is replaced as a whole while it is being served. Returns how many. Raises CorruptionError, DiskError.
+    Each file is replaced as a whole while it is being served. A tree that is not there stays so: while half of it was
+    there, the rest would be a 404. Returns how many. Raises CorruptionError, DiskError.
     """
     count = 0
+    if not is_there(root):
+        return count
     for entry in manifest.entries:
         for folder, variant in placements(entry):
             if variant.digest in digests:
