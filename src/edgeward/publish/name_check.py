@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from edgeward.dns.fleet_zones import servers_of
-from edgeward.dns.wire import AAAA, CNAME, NS, RCODES, A
+from edgeward.dns.wire import AAAA, NOERROR, RCODES, SERVFAIL, TXT, A
+from edgeward.publish.name_expectations import PROOF, Said, delegations, expectations, is_within, said_in, shown, texts
 from edgeward.publish.name_service import Situation, read_situation
 from edgeward.store.connection import Store
 
@@ -31,6 +32,9 @@ _LOST_IN_A_ROW: Final = 3
 """Questions without an answer after which a server is asked nothing more over that transport."""
 
 
+_NOTHING: Final = Said()
+
+
 @dataclass(frozen=True, slots=True)
 class CheckReport:
     """servers: edges that were asked. questions: how many, UDP and TCP counted apart. problems: one sentence each.
@@ -46,14 +50,14 @@ class CheckReport:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question. client: network that is told as the client's, with `bits` of its address. expected: data in wire
-    form, None where servers are only compared with each other.
+    """One question. client: network that is told as the client's, with `bits` of its address. expected: None where
+    servers are only compared with each other.
     """
 
     name: str
     kind: int
     client: str | None = None
-    expected: frozenset[bytes] | None = None
+    expected: Said | None = None
     bits: int = 24
 
     def __str__(self) -> str:
@@ -65,17 +69,22 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What one server said: data of the answer's records of the type asked for, or what went wrong.
+    """What one server said, or what went wrong.
 
     asked: whether this machine could ask it. lost: whether nothing came back, which may be the network's doing.
     skipped: whether it was not sent, since the server had answered nothing before.
     """
 
-    data: frozenset[bytes] = frozenset()
+    said: Said = _NOTHING
     wrong: str = ""
     asked: bool = True
     lost: bool = False
     skipped: bool = False
+
+    @property
+    def data(self) -> frozenset[bytes]:
+        """Data of the answer's records of the type asked for, in wire form."""
+        return self.said.answer
 
 
 class Cookies:
@@ -106,8 +115,9 @@ class Cookies:
 async def check_names(store: Store) -> CheckReport:
     """Ask each name server, over UDP and TCP, for everything in its zones.
 
-    Static records must be those of the settings; steered names must be answered alike by all servers, with addresses of
-    the fleet's edges. Raises NotFoundError (no DNS settings), StoreError.
+    Static records, delegations and denials must be those of the settings; steered names and proofs must be answered
+    alike by all servers, steered names with addresses of the fleet's edges. Raises NotFoundError (no DNS settings),
+    StoreError.
     """
     return await ask_everything(await read_situation(store))
 
@@ -161,16 +171,10 @@ async def ask_everything(situation: Situation) -> CheckReport:
 
 
 def _questions(situation: Situation) -> Iterator[Question]:
+    label = f"edgeward-check-{os.urandom(4).hex()}"
     for zone in situation.zones.zones:
-        cuts = [name for name, by_type in zone.rrsets.items() if NS in by_type and name != zone.origin]
-        for name, by_type in zone.rrsets.items():
-            if any(name == cut or name.endswith(f".{cut}") for cut in cuts):
-                continue  # a delegation is somebody else's to answer
-            for kind, rrset in by_type.items():
-                if name.startswith("*."):
-                    yield Question(name.replace("*", "edgeward-check", 1), kind, expected=frozenset(rrset.rdatas))
-                elif kind == CNAME or CNAME not in by_type:
-                    yield Question(name, kind, expected=frozenset(rrset.rdatas))
+        for name, kind, expected in expectations(zone, label):
+            yield Question(name, kind, expected=expected)
         for name in zone.steered:
             for client in SAMPLES:
                 yield Question(name, A, client)
@@ -178,6 +182,10 @@ def _questions(situation: Situation) -> Iterator[Question]:
                 yield Question(name, A, client, bits=56)
                 yield Question(name, AAAA, client, bits=56)
             yield Question(name, AAAA)
+        cuts = delegations(zone)
+        for name, by_type in zone.rrsets.items():
+            if name.startswith(PROOF) and not by_type and not is_within(name, cuts):
+                yield Question(name, TXT)
 
 
 async def ask(
@@ -234,14 +242,19 @@ def is_out_of_reach(address: str, error: Exception) -> bool:
 
 
 def _reply(answer: "dns.message.Message", question: Question) -> Reply:
-    import dns.flags
+    said = said_in(answer, question.kind)
+    return Reply(said, wrong="" if question.expected is not None else _unfit(said, question))
 
-    if answer.rcode() != 0:
-        return Reply(wrong=RCODES.get(int(answer.rcode()), str(answer.rcode())))
-    if not answer.flags & dns.flags.AA:
-        return Reply(wrong="the answer is not authoritative")
-    data = [rdata for rrset in answer.answer if rrset.rdtype == question.kind for rdata in rrset]
-    return Reply(frozenset(each.to_wire() or b"" for each in data))
+
+def _unfit(said: Said, question: Question) -> str:
+    """Return why this cannot be the answer to a question whose answer is not known."""
+    if said.rcode == SERVFAIL and question.name.startswith(PROOF):
+        return "SERVFAIL: it does not know the proofs, as while it cannot reach the store"
+    if said.rcode != NOERROR:
+        return RCODES.get(said.rcode, str(said.rcode))
+    if not said.authoritative:
+        return "the answer is not authoritative"
+    return "" if said.answer or said.denies else "neither records nor the SOA record of a denial"
 
 
 _Found = list[tuple[str, Question, Reply]]
@@ -251,8 +264,9 @@ def _wrong(found: _Found) -> Iterator[str]:
     for who, question, reply in found:
         if reply.wrong:
             yield f"{who}: {question}: {reply.wrong}"
-        elif question.expected is not None and reply.data != question.expected:
-            yield f"{who}: {question}: the answer is not what the settings say"
+        elif question.expected is not None and reply.said != question.expected:
+            expected, got = (shown(each, question.kind) for each in (question.expected, reply.said))
+            yield f"{who}: {question}: expected {expected}; got {got}"
 
 
 def _dead(skipped: Mapping[str, int]) -> Iterator[str]:
@@ -261,20 +275,23 @@ def _dead(skipped: Mapping[str, int]) -> Iterator[str]:
 
 
 def _different(found: _Found) -> Iterator[str]:
-    """Say of a steered name whose servers differ who says what."""
+    """Say of a name whose servers differ, steered or of proofs, who says what."""
     by_question: dict[Question, dict[frozenset[bytes], list[str]]] = {}
     for who, question, reply in found:
         if question.expected is None and not reply.wrong:
             by_question.setdefault(question, {}).setdefault(reply.data, []).append(who)
     for question, answers in by_question.items():
         if len(answers) > 1:
-            parts = [f"{', '.join(sorted(who))} say {_shown(data)}" for data, who in sorted(answers.items(), key=str)]
+            parts = [
+                f"{', '.join(sorted(who))} say {texts(data, question.kind) or 'nothing'}"
+                for data, who in sorted(answers.items(), key=str)
+            ]
             yield f"{question}: the name servers differ: {'; '.join(parts)}"
 
 
 def _strangers(found: _Found, known: set[str]) -> Iterator[str]:
     for who, question, reply in found:
-        if question.expected is None:
+        if question.expected is None and question.kind in {A, AAAA}:
             for address in addresses_in(reply.data):
                 if address not in known:
                     yield f"{who}: {question}: {address} is no address of an edge"
@@ -285,7 +302,3 @@ def addresses_in(data: frozenset[bytes]) -> list[str]:
     import ipaddress
 
     return sorted(str(ipaddress.ip_address(each)) for each in data if len(each) in {4, 16})
-
-
-def _shown(data: frozenset[bytes]) -> str:
-    return ", ".join(addresses_in(data)) or "nothing"
