@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,10 @@ async def test_zones_are_applied_shown_explained_and_checked(edgeward, tmp_path,
         well = await found("check")
         assert (well["servers"], well["problems"], well["notes"]) == (["fra", "iad"], [], [])
         assert "every answer is right, and all agree" in (await run("dns", "check")).out
+        short = await found("check", "--delegation", "--resolver", "127.0.0.1", "--within", "0s", code=1)
+        names, parents = short["problems"]
+        assert re.fullmatch(r"0 s were not enough: [0-9]+ questions were not asked, or not answered: .*", names)
+        assert parents == "0 s were not enough to look at all delegations: nothing is known of them"
         await iad.stop()
         served = (await found("explain", "www.example.test", GERMAN))["served"]
         assert [bool(each["wrong"]) for each in served] == [False, True]

@@ -3,8 +3,8 @@
 import asyncio
 import ipaddress
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import dns.flags
@@ -12,16 +12,15 @@ import dns.message
 import dns.rcode
 import pytest
 
+from checking import PORT, answering, fleet_of, situation_of
 from edgeward.core.dns_settings import DnsSettings, Record
-from edgeward.core.fleet import EdgeRecord
 from edgeward.dns.limits import RateLimiter, Rates
 from edgeward.dns.responder import Responder
 from edgeward.dns.server import NameServer, bind
-from edgeward.dns.view import Proofs, View
-from edgeward.dns.wire import NXDOMAIN, A
+from edgeward.dns.view import View
+from edgeward.dns.wire import A
 from edgeward.publish import name_check
 from edgeward.publish.name_check import (
-    CheckReport,
     Question,
     Reply,
     _different,
@@ -33,38 +32,13 @@ from edgeward.publish.name_check import (
     ask_everything,
 )
 from edgeward.publish.name_expectations import Said
-from edgeward.publish.name_service import Situation
 
-PORT = 5300
 NOWHERE = "fe80::1%lo"
 """An address that no machine has a way to, since the loopback interface has no link; nothing is ever sent."""
 
 FRA, SYD = (ipaddress.ip_address(address).packed for address in ("203.0.113.1", "203.0.113.3"))
 STATIC = Question("mail.example.test", A, expected=Said(frozenset([FRA])))
 STEERED = Question("www.example.test", A, "139.130.4.0")
-
-
-def situation_of(addresses: tuple[str, ...], *records: Record) -> Situation:
-    """A fleet of one edge, which answers DNS, without sites."""
-    return Situation(
-        settings=DnsSettings(zone="fleet.test", records=records),
-        edges={"fra": EdgeRecord("fra", "FRA", addresses, roles=("dns",), dns_port=PORT)},
-        hostnames={},
-        out={},
-        drained=frozenset(),
-    )
-
-
-@asynccontextmanager
-async def answering(address: str, responder: Responder) -> AsyncIterator[None]:
-    """A name server on an address, over UDP and TCP."""
-    udp, tcp = bind([address], PORT)
-    try:
-        async with NameServer(responder).serving(udp[0], tcp):
-            yield
-    finally:
-        for each in (*udp[0], *tcp):
-            each.close()
 
 
 def data(*addresses: bytes) -> Reply:
@@ -124,7 +98,7 @@ async def test_addresses_that_this_machine_has_no_way_to_are_passed_over(loopbac
     situation = situation_of(addresses, Record("mail.fleet.test", "A", "192.0.2.25"))
     responder = Responder(View(situation.zones.zones), None, secret=b"")
     async with answering(loopback_address, responder):
-        found = await ask_everything(situation)
+        found = await ask_everything(situation, within=60)
     passed = (f"fra ({NOWHERE}) was not asked: this machine has no way to IPv6 addresses",)
     assert (found.problems, found.notes) == (((), passed) if four else (passed, ()))
     assert found.questions == (16 if four else 0), "SOA, NS, A and AAAA of the server, A of mail, denials; twice"
@@ -140,7 +114,7 @@ async def test_a_server_with_a_limit_of_answers_is_found_well(loopback_address: 
     limiter = RateLimiter(Rates(per_second=1, burst=1, slip=slip))
     responder = Responder(View(situation.zones.zones), None, secret=bytes(16), limiter=limiter)
     async with answering(loopback_address, responder):
-        found = await ask_everything(situation)
+        found = await ask_everything(situation, within=60)
     assert (found.problems, found.questions) == ((), 612), (
         "SOA, NS, A of the server, records, denials; over UDP and TCP"
     )
@@ -183,13 +157,62 @@ async def test_a_dead_server_is_asked_little_and_named_once(
     loop = asyncio.get_running_loop()
     transport, mute = await loop.create_datagram_endpoint(Mute, local_addr=(loopback_address, PORT))
     try:
-        found = await ask_everything(situation)
+        found = await ask_everything(situation, within=60)
     finally:
         transport.close()
     tcp, udp = found.problems
     assert tcp.startswith(f"fra ({loopback_address}, TCP): no answer to 3 questions in a row, so ")
     assert udp.startswith(f"fra ({loopback_address}, UDP): no answer to 3 questions in a row, so ")
     assert 0 < len(mute.heard) <= 2 * (name_check._AT_ONCE + 3)
+
+
+class Slow(asyncio.DatagramProtocol):
+    """A server that answers each question when it hears it for the second time."""
+
+    def __init__(self, responder: Responder) -> None:
+        self.responder = responder
+        self.heard: Counter[str] = Counter()
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, source: tuple[str, int]) -> None:
+        question = str(dns.message.from_wire(data).question[0])
+        self.heard[question] += 1
+        if self.heard[question] == 2:
+            answer = self.responder.respond(data, ipaddress.ip_address(source[0]).packed)
+            assert answer is not None
+            self.transport.sendto(answer, source)
+
+
+async def test_a_check_ends_when_its_time_is_over(
+    loopback_addresses: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One server answers, but every question takes half a second: of the other all is known, of this one what there was
+    time for; one line says what was not asked. Without an end it would take four seconds at least.
+    """
+    monkeypatch.setattr(name_check, "_SECONDS", 0.5)
+    addresses = (loopback_addresses(), loopback_addresses())
+    records = tuple(Record(f"h{number}.fleet.test", "A", "192.0.2.25") for number in range(60))
+    situation = fleet_of(addresses, DnsSettings(zone="fleet.test", records=records))
+    responder = Responder(View(situation.zones.zones), None, secret=b"")
+    (udp,), tcp = bind([addresses[1]], PORT)
+    loop = asyncio.get_running_loop()
+    transport, slow = await loop.create_datagram_endpoint(lambda: Slow(responder), sock=udp[0])
+    async with answering(addresses[0], responder), NameServer(responder).serving([], tcp):
+        found = await ask_everything(situation, within=2.0)
+    for each in (transport, *tcp):
+        each.close()
+    (problem,) = found.problems
+    told = re.fullmatch(
+        rf"2 s were not enough: (\d+) questions were not asked, or not answered: \1 to syd \({addresses[1]}, UDP\)",
+        problem,
+    )
+    assert told
+    late, each = int(told[1]), len(list(_questions(situation)))
+    assert found.questions == 4 * each - late, "two servers, UDP and TCP"
+    assert late < each, "what was answered in time is counted"
+    assert len(slow.heard) < each, "most of what was late was never sent"
 
 
 def test_steered_names_are_asked_for_from_networks_of_both_families() -> None:
@@ -199,199 +222,3 @@ def test_steered_names_are_asked_for_from_networks_of_both_families() -> None:
     assert "www.fleet.test A for 8.8.8.0/24" in asked
     assert "www.fleet.test A for 2001:4860::/56" in asked
     assert "www.fleet.test AAAA for 2001:4860::/56" in asked
-
-
-CHILD = Record("child.fleet.test", "NS", "ns.child.fleet.test.")
-GLUE = Record("ns.child.fleet.test", "A", "192.0.2.53")
-REFERRAL = "expected a referral of child.fleet.test to ns.child.fleet.test., glue ns.child.fleet.test 192.0.2.53; got "
-WILD = Record("*.wild.fleet.test", "TXT", '"w"')
-DENIED = "with the SOA record of fleet.test, serial 1"
-
-
-def fleet_of(addresses: tuple[str, str], settings: DnsSettings, sites: tuple[str, ...] = ()) -> Situation:
-    """A fleet of two edges, which answer DNS."""
-    edges = {
-        name: EdgeRecord(name, name.upper(), (address,), roles=("dns",), dns_port=PORT)
-        for name, address in zip(("fra", "syd"), addresses, strict=True)
-    }
-    return replace(situation_of(()), settings=settings, edges=edges, hostnames=dict.fromkeys(sites, ()))
-
-
-async def checked(addresses: tuple[str, str], situation: Situation, *views: View) -> CheckReport:
-    """What is found of two real name servers that answer from these views."""
-    first, second = (Responder(view, None, secret=b"") for view in views)
-    async with answering(addresses[0], first), answering(addresses[1], second):
-        return await ask_everything(situation)
-
-
-@pytest.mark.parametrize(
-    ("right", "other", "told"),
-    [
-        pytest.param(
-            [CHILD, GLUE],
-            [CHILD, replace(GLUE, value="192.0.2.54")],
-            [
-                f"{name}: {REFERRAL}a referral of child.fleet.test to ns.child.fleet.test., "
-                "glue ns.child.fleet.test 192.0.2.54"
-                for name in ("child.fleet.test NS", "NEW.child.fleet.test A")
-            ],
-            id="other glue",
-        ),
-        pytest.param(
-            [CHILD, GLUE],
-            [CHILD],
-            [
-                f"{name}: {REFERRAL}a referral of child.fleet.test to ns.child.fleet.test., no glue"
-                for name in ("child.fleet.test NS", "NEW.child.fleet.test A")
-            ],
-            id="no glue",
-        ),
-        pytest.param(
-            [CHILD, GLUE],
-            [GLUE],
-            [
-                f"child.fleet.test NS: {REFERRAL}NODATA {DENIED}",
-                f"NEW.child.fleet.test A: {REFERRAL}NXDOMAIN {DENIED}",
-            ],
-            id="no delegation",
-        ),
-        pytest.param(
-            [CHILD, GLUE],
-            [replace(CHILD, value="ns.elsewhere.test.")],
-            [
-                f"{name}: {REFERRAL}a referral of child.fleet.test to ns.elsewhere.test., no glue"
-                for name in ("child.fleet.test NS", "NEW.child.fleet.test A")
-            ],
-            id="other servers",
-        ),
-        pytest.param(
-            [CHILD],
-            [CHILD, Record("child.fleet.test", "DS", "1 13 2 " + "00" * 32)],
-            [f"child.fleet.test DS: expected NODATA {DENIED}; got 1 13 2 {'00' * 32}"],
-            id="a signed delegation",
-        ),
-        pytest.param(
-            [],
-            [Record("*.fleet.test", "A", "192.0.2.9")],
-            [f"NEW.fleet.test A: expected NXDOMAIN {DENIED}; got 192.0.2.9"],
-            id="a name that is not there",
-        ),
-        pytest.param(
-            [],
-            [Record("fleet.test", "TXT", '"x"')],
-            [f'fleet.test TXT: expected NODATA {DENIED}; got "x"'],
-            id="a type that is not there",
-        ),
-        pytest.param(
-            [WILD],
-            [Record("*.fleet.test", "TXT", '"w"')],
-            [
-                f"NEW.fleet.test A: expected NXDOMAIN {DENIED}; got NODATA {DENIED}",
-            ],
-            id="a wildcard in another place",
-        ),
-        pytest.param(
-            [WILD],
-            [],
-            [
-                f'NEW.wild.fleet.test TXT: expected "w"; got NXDOMAIN {DENIED}',
-                f"NEW.wild.fleet.test HINFO: expected NODATA {DENIED}; got NXDOMAIN {DENIED}",
-            ],
-            id="no wildcard",
-        ),
-    ],
-)
-async def test_a_server_with_other_zones_is_told_with_what_was_expected_and_came(
-    loopback_addresses: Callable[[], str], right: list[Record], other: list[Record], told: list[str]
-) -> None:
-    """Each difference is one sentence for each transport; the server that is right is in none."""
-    addresses = (loopback_addresses(), loopback_addresses())
-    situation, odd = (
-        fleet_of(addresses, DnsSettings(zone="fleet.test", records=tuple(records))) for records in (right, other)
-    )
-    found = await checked(addresses, situation, View(situation.zones.zones), View(odd.zones.zones))
-    assert sorted(re.sub(r"edgeward-check-[0-9a-f]{8}", "NEW", problem) for problem in found.problems) == sorted(
-        f"syd ({addresses[1]}, {transport}): {sentence}" for sentence in told for transport in ("UDP", "TCP")
-    )
-
-
-async def test_a_denial_must_have_the_soa_record_of_the_settings(loopback_addresses: Callable[[], str]) -> None:
-    """A server that has not heard of the settings of now says so with every denial; one without the zone refuses."""
-    addresses = (loopback_addresses(), loopback_addresses())
-    old, now = (fleet_of(addresses, DnsSettings(zone="fleet.test", changed=changed)) for changed in (7, 8))
-    found = await checked(addresses, now, View(old.zones.zones), View(()))
-    denials = [problem for problem in found.problems if "NXDOMAIN" in problem]
-    wanted = "A: expected NXDOMAIN with the SOA record of fleet.test, serial 8; got"
-    assert len(denials) == 4, "two servers, UDP and TCP"
-    assert [f"{wanted} NXDOMAIN with the SOA record of fleet.test, serial 7" in each for each in denials[:2]] == [
-        True
-    ] * 2
-    assert [f"{wanted} REFUSED" in each for each in denials[2:]] == [True] * 2
-
-
-async def test_zones_with_everything_are_found_well(loopback_addresses: Callable[[], str]) -> None:
-    """Delegations within delegations, with glue that is too much for UDP, signed; wildcards at each apex; aliases;
-    names without room for a label more; names for proofs that are delegated, aliases, or set by hand.
-    """
-    addresses = (loopback_addresses(), loopback_addresses())
-    long = ".".join(["a" * 60] * 4)
-    records = (
-        *(Record("big.fleet.test", "NS", f"ns{number}.big.fleet.test.") for number in range(60)),
-        *(Record(f"ns{number}.big.fleet.test", "A", f"192.0.2.{number}") for number in range(60)),
-        Record("signed.fleet.test", "NS", "ns-fra.fleet.test."),
-        Record("signed.fleet.test", "DS", "1 13 2 " + "00" * 32),
-        Record("below.signed.fleet.test", "NS", "ns.elsewhere.test."),
-        Record("*.fleet.test", "A", "192.0.2.1"),
-        Record("*.ns-fra.fleet.test", "CNAME", "elsewhere.test."),
-        Record("alias.fleet.test", "CNAME", "fleet.test."),
-        Record("*.all.test", "MX", "10 mail.all.test."),
-        Record(f"*.{long[:238]}.all.test", "TXT", '"long"'),
-        Record(f"{long[:236]}x.fleet.test", "TXT", '"long"'),
-        Record("_acme-challenge.shop.fleet.test", "NS", "ns.elsewhere.test."),
-        Record("_acme-challenge.club.fleet.test", "CNAME", "club.elsewhere.test."),
-        Record("_acme-challenge.all.test", "TXT", '"set by hand"'),
-    )
-    settings = DnsSettings(zone="fleet.test", zones=("all.test",), records=records)
-    situation = fleet_of(addresses, settings, ("blog", "shop", "club"))
-    assert situation.zones.problems == ()
-    view = View(situation.zones.zones)
-    found = await checked(addresses, situation, view, view)
-    steered = [problem for problem in found.problems if "SERVFAIL" in problem]
-    assert [problem for problem in found.problems if problem not in steered] == []
-    assert {re.findall(r"(\S+) A", problem)[0] for problem in steered} == {
-        f"{site}.fleet.test" for site in ("blog", "shop", "club")
-    }, "there is no table to steer by"
-
-
-def test_a_name_that_is_not_there_is_looked_for_where_no_wildcard_is(loopback_address: str) -> None:
-    """Beneath a wildcard of the whole zone, below the first name that is there and has none of its own."""
-    records = [Record("*.fleet.test", "A", "192.0.2.1"), Record("*.mail.fleet.test", "A", "192.0.2.1")]
-    for more, place in (([], "fleet.test"), (records, "ns-fra.fleet.test")):
-        situation = situation_of((loopback_address,), *more)
-        (denied,) = [each for each in _questions(situation) if each.expected and each.expected.rcode == NXDOMAIN]
-        assert re.fullmatch(rf"edgeward-check-[0-9a-f]{{8}}\.{re.escape(place)} A", str(denied))
-
-
-async def test_proofs_must_be_the_same_on_all_servers(loopback_addresses: Callable[[], str]) -> None:
-    """None, or the same; who says what is told, and who does not know them."""
-    addresses = (loopback_addresses(), loopback_addresses())
-    situation = fleet_of(addresses, DnsSettings(zone="fleet.test"), ("blog",))
-    name, view = "_acme-challenge.blog.fleet.test", View(situation.zones.zones)
-    fra, syd = (
-        [f"{edge} ({address}, {each})" for each in ("TCP", "UDP")]
-        for edge, address in (("fra", addresses[0]), ("syd", addresses[1]))
-    )
-
-    async def told(first: Proofs, second: Proofs) -> list[str]:
-        found = await checked(addresses, situation, replace(view, proofs=first), replace(view, proofs=second))
-        return [problem for problem in found.problems if "_acme" in problem]
-
-    one, two = (Proofs(txt={name: (text,)}) for text in ("one", "four"))
-    assert await told(Proofs(), Proofs()) == []
-    assert await told(one, one) == []
-    (differ,) = await told(one, two)
-    assert differ == f'{name} TXT: the name servers differ: {", ".join(fra)} say "one"; {", ".join(syd)} say "four"'
-    (differ,) = await told(one, Proofs())
-    assert differ == f'{name} TXT: the name servers differ: {", ".join(syd)} say nothing; {", ".join(fra)} say "one"'
-    failed = "SERVFAIL: it does not know the proofs, as while it cannot reach the store"
-    assert await told(one, Proofs(known=False)) == [f"{who}: {name} TXT: {failed}" for who in syd]

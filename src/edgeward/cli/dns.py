@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edgeward.cli import exits, tables_dns, views
-from edgeward.cli.options import FleetOption, JsonOption
+from edgeward.cli.options import FleetOption, JsonOption, duration
 from edgeward.cli.session import with_store
 from edgeward.cli.shape import Command, Group, examples
 from edgeward.errors import DiskError
@@ -118,14 +118,29 @@ def check(
         str | None,
         typer.Option("--resolver", metavar="ADDRESS", help="Which resolver to ask for these; default: this machine's."),
     ] = None,
+    within: Annotated[
+        float,
+        typer.Option(
+            "--within",
+            parser=duration,
+            metavar="TIME",
+            help="How long all of it may take, such as 60s or 10m; what was not asked by then is told.",
+            show_default="5m",
+        ),
+    ] = 300.0,
     fleet: FleetOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Ask every name server of the fleet for every name, over UDP and TCP, and compare the answers."""
+    """Ask every name server of the fleet for every name, over UDP and TCP, and compare the answers.
+
+    It asks for records, steered names, delegations, ACME proofs, and names and types that are not there. A server that
+    leaves three questions in a row without an answer is asked nothing more over that transport.
+    """
     from edgeward.publish.delegation import check_fleet
 
     found = with_store(
-        lambda store: check_fleet(store, delegation=delegation, cname=cname, resolver=resolver), fleet=fleet
+        lambda store: check_fleet(store, delegation=delegation, cname=cname, resolver=resolver, within=within),
+        fleet=fleet,
     )
     if as_json:
         views.show_json(found)

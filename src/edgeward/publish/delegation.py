@@ -2,7 +2,7 @@
 
 import asyncio
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -22,26 +22,39 @@ _MOST_ALIASES: Final = 8
 _PROOF: Final = "_acme-challenge."
 
 
-async def check_fleet(store: Store, *, delegation: bool, cname: bool, resolver: str | None) -> CheckReport:
+async def check_fleet(
+    store: Store, *, delegation: bool, cname: bool, resolver: str | None, within: float
+) -> CheckReport:
     """Do what `check_names` does and, if wanted, look from outside as well: at delegations, at other zones' aliases.
 
-    resolver: address of the one that is asked; None for those of this machine. Raises InputError (no address, no
+    resolver: address of the one that is asked; None for those of this machine. within: seconds that all of it may take;
+    what is not looked at by then is a problem. Raises InputError (no address, no
     resolver), NotFoundError (no DNS settings), StoreError.
     """
     asking = Asking(resolver) if delegation or cname else None
-    reports = [await check_names(store)]
+    end = asyncio.get_running_loop().time() + within
+    reports = [await check_names(store, within=within)]
     if asking is not None:
         situation = await read_situation(store)
         if delegation:
-            reports.append(await check_delegation(situation, asking))
+            reports.append(await _until(end, check_delegation(situation, asking), "delegations", within))
         if cname:
-            reports.append(await check_cnames(situation, asking))
+            reports.append(await _until(end, check_cnames(situation, asking), "other zones' aliases", within))
     return CheckReport(
         tuple(dict.fromkeys(server for each in reports for server in each.servers)),
         sum(each.questions for each in reports),
         tuple(problem for each in reports for problem in each.problems),
         tuple(note for each in reports for note in each.notes),
     )
+
+
+async def _until(end: float, looking: Awaitable[CheckReport], what: str, within: float) -> CheckReport:
+    """Return what is found until then, in the loop's time; that it is not known if it takes longer."""
+    try:
+        async with asyncio.timeout_at(end):
+            return await looking
+    except TimeoutError:
+        return CheckReport((), 0, (f"{within:.0f} s were not enough to look at all {what}: nothing is known of them",))
 
 
 class _Unknown(Exception):

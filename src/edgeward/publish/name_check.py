@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import dns.message
 
 Transport = Literal["UDP", "TCP"]
+_Way = tuple[str, int, Transport]
 
 SAMPLES: Final = ("8.8.8.0", "139.130.4.0", "194.25.0.0", "200.160.0.0", "196.25.1.0", "202.12.27.0")
 """Client networks on six continents, told as client subnets (RFC 7871): steered names are asked for from each."""
@@ -27,7 +28,8 @@ SAMPLES_OF_IPV6: Final = ("2001:4860::", "2001:4400::")
 
 _NO_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.ENETUNREACH})
 _SECONDS: Final = 3.0
-_AT_ONCE: Final = 32
+_AT_ONCE: Final = 8
+"""Questions to one server over one transport: one that is slow holds up none of the others."""
 _LOST_IN_A_ROW: Final = 3
 """Questions without an answer after which a server is asked nothing more over that transport."""
 
@@ -72,7 +74,8 @@ class Reply:
     """What one server said, or what went wrong.
 
     asked: whether this machine could ask it. lost: whether nothing came back, which may be the network's doing.
-    skipped: whether it was not sent, since the server had answered nothing before.
+    skipped: whether it was not sent, since the server had answered nothing before. late: whether the time was over
+    before it was sent, or answered.
     """
 
     said: Said = _NOTHING
@@ -80,6 +83,7 @@ class Reply:
     asked: bool = True
     lost: bool = False
     skipped: bool = False
+    late: bool = False
 
     @property
     def data(self) -> frozenset[bytes]:
@@ -112,38 +116,47 @@ class Cookies:
                 self._known[address, port] = option
 
 
-async def check_names(store: Store) -> CheckReport:
-    """Ask each name server, over UDP and TCP, for everything in its zones.
+async def check_names(store: Store, *, within: float) -> CheckReport:
+    """Ask each name server, over UDP and TCP, for everything in its zones. within: seconds that it may take.
 
     Static records, delegations and denials must be those of the settings; steered names and proofs must be answered
     alike by all servers, steered names with addresses of the fleet's edges. Raises NotFoundError (no DNS settings),
     StoreError.
     """
-    return await ask_everything(await read_situation(store))
+    return await ask_everything(await read_situation(store), within=within)
 
 
-async def ask_everything(situation: Situation) -> CheckReport:
+async def ask_everything(situation: Situation, *, within: float) -> CheckReport:
     """Do what `check_names` does, against what is expected of a situation.
 
-    Addresses of a family that this machine has no way to are passed over with a note, unless there are no others.
+    Addresses of a family that this machine has no way to are passed over with a note, unless there are no others. What
+    has no answer when the time is over is counted in one problem.
     """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + within
     servers = [
         (edge, address, situation.edges[edge].dns_port)
         for edge in servers_of(situation.settings, situation.edges)
         for address in situation.edges[edge].addresses
     ]
     questions = list(_questions(situation))
-    turns, cookies = asyncio.Semaphore(_AT_ONCE), Cookies()
     transports: tuple[Transport, ...] = ("UDP", "TCP")
-    lost: dict[tuple[str, int, Transport], int] = {}  # in a row, until now
+    turns: dict[_Way, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_AT_ONCE))
+    lost: dict[_Way, int] = {}  # in a row, until now
+    cookies = Cookies()
 
     async def one(address: str, port: int, question: Question, transport: Transport) -> Reply:
         way = (address, port, transport)
-        async with turns:
-            if lost.get(way, 0) >= _LOST_IN_A_ROW:
-                return Reply(skipped=True)
-            # Where nothing is answered just now, every second try would only take its time.
-            reply = await ask(address, port, question, transport, cookies=cookies, tries=1 if lost.get(way) else 2)
+        try:
+            async with turns[way], asyncio.timeout_at(end):
+                if lost.get(way, 0) >= _LOST_IN_A_ROW:
+                    return Reply(skipped=True)
+                if loop.time() >= end:
+                    return Reply(late=True)
+                # Where nothing is answered just now, every second try would only take its time.
+                reply = await ask(address, port, question, transport, cookies=cookies, tries=1 if lost.get(way) else 2)
+        except TimeoutError:
+            return Reply(late=True)
         lost[way] = lost.get(way, 0) + 1 if reply.lost else 0
         return reply
 
@@ -154,9 +167,12 @@ async def ask_everything(situation: Situation) -> CheckReport:
     found: _Found = []
     passed: dict[str, None] = {}
     skipped: Counter[str] = Counter()
+    late: Counter[str] = Counter()
     for ((edge, address, _), question, transport), reply in zip(tried, replies, strict=True):
         if reply.skipped:
             skipped[f"{edge} ({address}, {transport})"] += 1
+        elif reply.late:
+            late[f"{edge} ({address}, {transport})"] += 1
         elif reply.asked:
             found.append((f"{edge} ({address}, {transport})", question, reply))
         else:
@@ -164,9 +180,10 @@ async def ask_everything(situation: Situation) -> CheckReport:
     known = {address for record in situation.edges.values() for address in record.addresses}
     answered = [each for each in found if not (each[0] in skipped and each[2].lost)]
     problems = sorted({*_wrong(answered), *_different(found), *_strangers(found, known), *_dead(skipped)})
+    problems += _late(late, within)
     names = tuple(dict.fromkeys(edge for edge, _, _ in servers))
     if not found:
-        return CheckReport(names, 0, problems=tuple(passed))
+        return CheckReport(names, 0, problems=(*problems, *passed))
     return CheckReport(names, len(found), tuple(problems), notes=tuple(passed))
 
 
@@ -272,6 +289,13 @@ def _wrong(found: _Found) -> Iterator[str]:
 def _dead(skipped: Mapping[str, int]) -> Iterator[str]:
     for who, count in skipped.items():
         yield f"{who}: no answer to {_LOST_IN_A_ROW} questions in a row, so {count} more were not asked"
+
+
+def _late(late: Mapping[str, int], within: float) -> list[str]:
+    if not late:
+        return []
+    each = ", ".join(f"{count} to {who}" for who, count in late.items())
+    return [f"{within:.0f} s were not enough: {sum(late.values())} questions were not asked, or not answered: {each}"]
 
 
 def _different(found: _Found) -> Iterator[str]:
