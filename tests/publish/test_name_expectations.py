@@ -10,7 +10,7 @@ from checking import checked, fleet_of, situation_of
 from edgeward.core.dns_settings import DnsSettings, Record
 from edgeward.dns.view import Proofs, View
 from edgeward.dns.wire import NXDOMAIN
-from edgeward.publish.name_check import _questions
+from edgeward.publish.name_check import Reply, _questions, _wrong
 
 CHILD = Record("child.fleet.test", "NS", "ns.child.fleet.test.")
 GLUE = Record("ns.child.fleet.test", "A", "192.0.2.53")
@@ -122,6 +122,19 @@ async def test_a_denial_must_have_the_soa_record_of_the_settings(loopback_addres
         True
     ] * 2
     assert [f"{wanted} REFUSED" in each for each in denials[2:]] == [True] * 2
+
+
+def test_authority_where_it_is_not_expected_is_told() -> None:
+    """A server that takes a delegated name for its own, and one that does not know that it has the zone."""
+    situation = situation_of(("192.0.2.1",), CHILD, GLUE)
+    by_name = {str(each): each for each in _questions(situation)}
+    referral, soa = by_name["child.fleet.test NS"], by_name["fleet.test SOA"]
+    for question, text in ((referral, "with AA"), (soa, "without AA")):
+        assert question.expected
+        other = replace(question.expected, authoritative=not question.expected.authoritative)
+        (problem,) = _wrong([("fra", question, Reply(other))])
+        expected, got = problem.partition(": expected ")[2].split("; got ")
+        assert got == f"{expected}, {text}"
 
 
 async def test_zones_with_everything_are_found_well(loopback_addresses: Callable[[], str]) -> None:

@@ -32,8 +32,6 @@ _AT_ONCE: Final = 8
 """Questions to one server over one transport: one that is slow holds up none of the others."""
 _LOST_IN_A_ROW: Final = 3
 """Questions without an answer after which a server is asked nothing more over that transport."""
-
-
 _NOTHING: Final = Said()
 
 

@@ -17,8 +17,8 @@ PROOF: Final = "_acme-challenge."
 
 _COMMON: Final = (TXT, HINFO, AAAA, A)
 """Types to ask for where there is none: the first that a name lacks. Those of addresses last, which are steered."""
-_MOST_TEXT: Final = 300
-"""Characters of an answer in a sentence."""
+_MOST_TEXT: Final = 1000
+"""Characters of an answer in a sentence: those of a DKIM key are all there."""
 
 Record = tuple[str, int, bytes]
 """Owner (lower-case text without a final dot), type, and data in wire form."""
