@@ -27,7 +27,7 @@ NAMES = [
     ".",
     "elsewhere.test",
 ]
-TYPES = ["A", "AAAA", "NS", "SOA", "TXT", "ANY", "CNAME", "DS", "MX", "TYPE65", "AXFR"]
+TYPES = ["A", "AAAA", "NS", "SOA", "TXT", "ANY", "CNAME", "DS", "MX", "TYPE65", "AXFR", "IXFR"]
 
 
 SOURCE = b"\x8b\x82\x04\x05"

@@ -8,6 +8,7 @@ import dns.opcode
 import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
+import dns.rrset
 import pytest
 
 from dns_world import (
@@ -108,6 +109,46 @@ def test_names_outside_of_the_zones_are_refused(responder) -> None:
     ):
         answer = ask(responder, asked)
         assert (answer.rcode(), answer.flags & dns.flags.AA) == (dns.rcode.REFUSED, 0)
+
+
+SOA_ROW = dns.rrset.from_text("example.test.", 0, "IN", "SOA", "ns.example.test. hostmaster.example.test. 6 1 1 1 1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows", "edns", "code"),
+    [
+        ("IXFR", 1, False, dns.rcode.REFUSED),
+        ("IXFR", 1, 0, dns.rcode.REFUSED),
+        ("IXFR", 2, 0, dns.rcode.FORMERR),
+        ("AXFR", 1, 0, dns.rcode.FORMERR),
+        ("A", 1, 0, dns.rcode.FORMERR),
+    ],
+)
+def test_ixfr_is_refused_as_it_is_sent(responder, kind: str, rows: int, edns: int | bool, code: int) -> None:
+    """RFC 1995 section 3: with the SOA of the version that the client has, once. No other question has one; an OPT
+    record behind it is read all the same.
+    """
+    asked = query("example.test", kind, use_edns=edns)
+    asked.authority = [SOA_ROW] * rows
+    answer = ask(responder, asked)
+    assert (answer.rcode(), answer.edns) == (code, asked.edns)
+    if code == dns.rcode.REFUSED:
+        assert (answer.question, answer.answer, answer.authority) == (asked.question, [], [])
+
+
+@pytest.mark.parametrize(
+    "mend",
+    [
+        pytest.param(lambda data: data[:-1], id="a SOA cut off"),
+        pytest.param(lambda data: data + b"\0", id="a byte behind it"),
+        pytest.param(lambda data: data[:4] + b"\0\0" + data[6:], id="no question"),
+    ],
+)
+def test_ixfr_with_a_broken_soa_is_a_format_error(responder, mend) -> None:
+    """Like any other message that does not end where its records do."""
+    asked = query("example.test", "IXFR", use_edns=False)
+    asked.authority = [SOA_ROW]
+    assert exchange(responder, mend(asked.to_wire()))[3] & 15 == dns.rcode.FORMERR
 
 
 # --------------------------------------------------------------------------------------------------------------- names

@@ -62,6 +62,7 @@ COOKIE: Final = 10
 _HEADER: Final = struct.Struct("!HHHHHH")
 _FIXED: Final = struct.Struct("!HHIH")
 _OPTION: Final = struct.Struct("!HH")
+_IXFR: Final = IXFR.to_bytes(2, "big")
 _LONGEST_NAME: Final = 255
 _BYTES: Final = {0: 0, 1: 4, 2: 16}
 """Bytes of an address by its family number in a client subnet; 0: no address is told."""
@@ -138,11 +139,17 @@ def _query(data: bytes) -> Query | None:
         return None
     if flags & OPCODE:
         raise Refused(NOTIMP)
-    if questions > 1 or answers or authorities:
+    if questions > 1 or answers or authorities > 1:
         raise Refused(FORMERR)
     end = _question_end(data) if questions else _HEADER.size
     question = data[_HEADER.size : end]
-    edns, after = _additional(data, end, additional, question)
+    after = end
+    if authorities:
+        # RFC 1995 section 3: who asks for IXFR tells of the version that it has, in a SOA record.
+        if question[-4:-2] != _IXFR:
+            raise Refused(FORMERR)
+        ((*_, after),) = _records(data, end, authorities, question)
+    edns, after = _additional(data, after, additional, question)
     if after != len(data):
         raise Refused(FORMERR, question, edns=edns)
     if edns is not None and edns.version > 0:
