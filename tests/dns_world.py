@@ -8,9 +8,14 @@ import dns.rdata
 import dns.rdatatype
 
 from dns_sockets import SOCKETS
+from edgeward.core.dns_settings import DnsSettings
+from edgeward.core.fleet import EdgeRecord
 from edgeward.core.geography import Place
 from edgeward.core.orders import SteeredEdge
+from edgeward.dns.fleet_zones import fleet_zones
+from edgeward.dns.records import rendered
 from edgeward.dns.responder import Responder
+from edgeward.dns.view import View
 from edgeward.dns.wire import SMALLEST
 from edgeward.dns.zone import RRset, Zone
 
@@ -67,6 +72,15 @@ large.example.test 300 TXT "{large}"
 """
 STEERED = {"example.test": "www", "www.example.test": "www"}
 
+ROLES = ("http", "dns")
+EDGES = {
+    "fra": EdgeRecord("fra", "FRA", ("203.0.113.1", "2001:db8::1"), roles=ROLES),
+    "iad": EdgeRecord("iad", "IAD", ("203.0.113.2",)),
+    "syd": EdgeRecord("syd", "SYD", ("203.0.113.3", "2001:db8::3"), roles=ROLES),
+}
+SITES = {"www": ("example.test", "www.example.test"), "blog": ("blog.elsewhere.test",)}
+"""A fleet's edges and sites by name, as its store has them: one edge answers no DNS."""
+
 
 def zones(records: str = RECORDS) -> tuple[Zone, ...]:
     """The zones of a text like the one above: each begins with a SOA record."""
@@ -100,6 +114,12 @@ def edges() -> tuple[SteeredEdge, ...]:
         SteeredEdge("iad", Place(38.94, -77.46), (VIRGINIA,)),
         SteeredEdge("syd", Place(-33.95, 151.18), (SYDNEY, "2001:db8::3")),
     )
+
+
+def respond(settings: DnsSettings, table, sites=None) -> Responder:
+    """A responder of the zones that these settings make of that fleet."""
+    made = fleet_zones(settings, EDGES, SITES if sites is None else sites, render=rendered)
+    return Responder(View(made.zones, server="fra"), table, secret=SECRET)
 
 
 def exchange(responder: Responder, data: bytes, *, source: str = NOWHERE, tcp: bool | None = None) -> bytes:

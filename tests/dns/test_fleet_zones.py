@@ -6,7 +6,7 @@ from pathlib import Path
 import dns.rcode
 import pytest
 
-from dns_world import CLIENTS, FRANKFURT, SECRET, ask, query, texts, zones
+from dns_world import CLIENTS, EDGES, FRANKFURT, ROLES, SECRET, SITES, ask, query, respond, texts, zones
 from edgeward.core.dns_settings import DnsSettings, PreferredEdges, Record
 from edgeward.core.fleet import EdgeRecord
 from edgeward.dns.fleet_zones import fleet_zones, servers_of
@@ -18,18 +18,6 @@ from edgeward.errors import DiskError, InputError
 from edgeward.publish.zone_files import read_dns_settings
 
 SETTINGS = DnsSettings(zone="fleet.test", zones=("example.test",), changed=1_800_000_000)
-ROLES = ("http", "dns")
-EDGES = {
-    "fra": EdgeRecord("fra", "FRA", ("203.0.113.1", "2001:db8::1"), roles=ROLES),
-    "iad": EdgeRecord("iad", "IAD", ("203.0.113.2",)),
-    "syd": EdgeRecord("syd", "SYD", ("203.0.113.3", "2001:db8::3"), roles=ROLES),
-}
-SITES = {"www": ("example.test", "www.example.test"), "blog": ("blog.elsewhere.test",)}
-
-
-def respond(settings: DnsSettings, table, sites=None) -> Responder:
-    made = fleet_zones(settings, EDGES, SITES if sites is None else sites, render=rendered)
-    return Responder(View(made.zones, server="fra"), table, secret=SECRET)
 
 
 def problems(*records: Record) -> tuple[str, ...]:
@@ -176,107 +164,6 @@ def test_names_may_have_what_dns_allows(tmp_path: Path, table) -> None:
         assert texts(ask(responder, query(f"{name}.{zone}", kind))) == expected, name
     referral = ask(responder, query(f"7.0/25.{zone}", "PTR"))
     assert (str(referral.authority[0].name), texts(referral)) == (f"0/25.{zone}.", [])
-
-
-def applied(tmp_path: Path, more: str = "", **files: str) -> tuple[DnsSettings, tuple[str, ...]]:
-    """The settings of a `dns.toml` with the zones fleet.test and example.test, and of zone files of the latter."""
-    names = []
-    for name, content in files.items():
-        names.append(f"example.test.{name}.zone")
-        (tmp_path / names[-1]).write_text(content)
-    head = '[dns]\nzone = "fleet.test"\nzones = ["example.test"]\n' + (f"zone_files = {names}\n" if names else "")
-    return read_dns_settings(head + more, file=tmp_path / "dns.toml")
-
-
-def row(name: str, kind: str, value: str, ttl: int = 300) -> str:
-    return f"[[dns.records]]\nname = '{name}'\ntype = '{kind}'\nvalue = '{value}'\nttl = {ttl}\n"
-
-
-def test_values_of_records_are_those_of_zone_files(tmp_path: Path, table) -> None:
-    """Names without a final dot are of the record's zone, `@` is the zone."""
-    settings, _ = applied(
-        tmp_path,
-        row("example.test", "MX", "10 mail")
-        + row("a.example.test", "CNAME", "@")
-        + row("_s._tcp.fleet.test", "SRV", "1 2 53 ns-fra")
-        + row("b.example.test", "CNAME", "far.elsewhere.test."),
-    )
-    responder = respond(settings, table)
-    for name, kind, expected in (
-        ("example.test", "MX", "10 mail.example.test."),
-        ("a.example.test", "CNAME", "example.test."),
-        ("_s._tcp.fleet.test", "SRV", "1 2 53 ns-fra.fleet.test."),
-        ("b.example.test", "CNAME", "far.elsewhere.test."),
-    ):
-        assert texts(ask(responder, query(name, kind))) == [expected]
-
-
-@pytest.mark.parametrize(
-    ("kind", "value", "said"),
-    [
-        ("DNAME", "elsewhere.test.", "DNAME (RFC 6672) is not answered here"),
-        ("TYPE39", "elsewhere.test.", "DNAME (RFC 6672) is not answered here"),
-        ("NS", "192.0.2.1", "its data is a name, and 192.0.2.1 is an address"),
-        ("MX", "10 192.0.2.1", "192.0.2.1 is an address"),
-        ("CNAME", "192.0.2.1.", "192.0.2.1 is an address"),
-        ("PTR", "2001:db8::1", "2001:db8::1 is an address"),
-        ("SRV", "0 0 80 192.0.2.1", "192.0.2.1 is an address"),
-    ],
-)
-def test_records_that_are_not_answered_as_they_look_are_refused(tmp_path: Path, kind, value, said) -> None:
-    """In `dns.toml` and in a zone file alike, all in one report."""
-    with pytest.raises(InputError) as caught:
-        applied(tmp_path, row("x.example.test", kind, value), z=f"$TTL 60\ny {kind} {value}\n")
-    found = {Path(problem.file).name: problem.message for problem in caught.value.problems}
-    assert found.keys() == {"dns.toml", "example.test.z.zone"}
-    assert found["dns.toml"].startswith(f"records: x.example.test {kind} {value}: ")
-    assert found["example.test.z.zone"].startswith("y.example.test ")
-    assert all(said in message for message in found.values())
-
-
-def test_a_type_of_questions_is_no_record(tmp_path: Path) -> None:
-    """Nobody could ever be answered with it."""
-    with pytest.raises(InputError) as caught:
-        applied(tmp_path, row("x.example.test", "ANY", "\\# 0"))
-    assert "it is a type of questions" in caught.value.problems[0].message
-
-
-def test_a_wildcard_cannot_be_delegated(tmp_path: Path) -> None:
-    """It would be answered as a name that is there and has no data (RFC 4592 section 4.2)."""
-    with pytest.raises(InputError) as caught:
-        applied(tmp_path, row("*.example.test", "NS", "ns.elsewhere.test."), z="$TTL 60\n*.w NS ns.elsewhere.test.\n")
-    assert [problem.message.count("a wildcard cannot be delegated") for problem in caught.value.problems] == [1, 1]
-
-
-def test_what_signs_a_zone_is_left_out_with_a_word(tmp_path: Path) -> None:
-    """A file as a provider exports it is taken over without; as a record of its own it is refused."""
-    signed = "$TTL 60\n@ DNSKEY 256 3 13 AAAA\nmail NSEC www A\nmail A 192.0.2.25\n"
-    settings, left_out = applied(tmp_path, z=signed)
-    assert settings.records == (Record("mail.example.test", "A", "192.0.2.25", 60),)
-    assert left_out == (
-        f"{tmp_path / 'example.test.z.zone'}: DNSKEY, NSEC records are left out: these zones are not signed",
-    )
-    with pytest.raises(InputError) as caught:
-        applied(tmp_path, row("mail.example.test", "NSEC", "www.example.test. A"))
-    assert "these zones are not signed" in caught.value.problems[0].message
-
-
-def test_what_is_outside_of_its_zone_is_told(tmp_path: Path) -> None:
-    """A final dot too many takes a line out of the zone of its file."""
-    with pytest.raises(InputError) as caught:
-        applied(tmp_path, z="$TTL 60\nfoo A 192.0.2.1\nbar.other.test. A 192.0.2.2\nexample.test.uk. A 192.0.2.2\n")
-    assert [problem.message.partition(" is not in the zone example.test")[0] for problem in caught.value.problems] == [
-        "bar.other.test A",
-        "example.test.uk A",
-    ]
-
-
-def test_records_of_one_name_and_type_have_one_ttl(tmp_path: Path) -> None:
-    """RFC 2181 section 5.2; also where one is in a zone file and the other is not."""
-    with pytest.raises(InputError) as caught:
-        applied(tmp_path, row("a.example.test", "A", "192.0.2.1", 60), z="$TTL 300\na A 192.0.2.2\n")
-    (problem,) = caught.value.problems
-    assert problem.message == "the records a.example.test A have the TTLs 60, 300; give all the same"
 
 
 def test_a_name_server_has_no_addresses_but_its_edges(table) -> None:

@@ -22,8 +22,8 @@ _REFRESH: Final = (3_600, 600, DAY)
 
 _LONGEST_TTL: Final = (1 << 31) - 1
 """RFC 2181 section 8."""
-_LONGEST_DATA: Final = 60_000
-"""Bytes: a message over TCP has 65,535."""
+LONGEST_DATA: Final = 60_000
+"""Bytes of records: a message over TCP has 65,535, and aliases may come before them."""
 
 Render = Callable[[Record], tuple[int, bytes]]
 """Returns number of the type and data in wire form of a static record (`records.rendered`)."""
@@ -123,8 +123,8 @@ def _read(record: Record, render: Render) -> tuple[int, bytes]:
     if not 0 <= record.ttl <= _LONGEST_TTL:
         raise ValueError(f"its TTL is {record.ttl}; it is 0 to {_LONGEST_TTL} seconds")
     kind, rdata = render(record)
-    if len(rdata) > _LONGEST_DATA:
-        raise ValueError(f"its data has {len(rdata)} bytes; at most {_LONGEST_DATA} fit into an answer")
+    if len(rdata) > LONGEST_DATA:
+        raise ValueError(f"its data has {len(rdata)} bytes; at most {LONGEST_DATA} fit into an answer")
     return kind, rdata
 
 

@@ -1,6 +1,7 @@
 """Records as people write them, in settings and in zone files (RFC 1035 section 5), read by dnspython."""
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -8,6 +9,8 @@ from typing import Final
 from edgeward.core.dns_settings import Record
 from edgeward.core.hostnames import record_name
 from edgeward.core.orders import is_address
+from edgeward.dns.fleet_zones import LONGEST_DATA
+from edgeward.dns.wire import NS, name_to_wire, record
 from edgeward.errors import DiskError, InputError, Problem
 
 _SIGNED: Final = frozenset(("CDNSKEY", "CDS", "DNSKEY", "NSEC", "NSEC3", "NSEC3PARAM", "RRSIG"))
@@ -73,6 +76,29 @@ def _refusal(record: Record, zone: str) -> str:
     if record.type in _TARGETS and any(is_address(each) for each in (target, target.removesuffix(f".{zone}"))):
         return f"its data is a name, and {target.removesuffix(f'.{zone}')} is an address; name a host that has it"
     return ""
+
+
+def too_large(records: Iterable[Record]) -> Iterator[str]:
+    """Yield a sentence for each name and type whose records are too many bytes for any answer, TCP's among them.
+
+    A record that cannot be read counts for nothing: whoever makes zones of them tells of it (`fleet_zones`).
+    """
+    found: dict[tuple[str, str], set[bytes]] = {}
+    for each in records:
+        try:
+            kind, rdata = rendered(each)
+            # As it is answered: with a pointer to the name asked for, but in a referral, which is for names below it.
+            owner = name_to_wire(each.name) if kind == NS else b"\xc0\x0c"
+        except ValueError:
+            continue
+        found.setdefault((each.name, each.type), set()).add(record(owner, kind, each.ttl, rdata))
+    for (name, type_name), rows in found.items():
+        size = sum(map(len, rows))
+        if size > LONGEST_DATA:
+            yield (
+                f"the {len(rows):,} records {name} {type_name} have {size:,} bytes in an answer, which has room for "
+                f"{LONGEST_DATA:,} of one name and type; give fewer or shorter ones"
+            )
 
 
 def read_zone_file(path: Path, zone: str) -> ZoneFile:

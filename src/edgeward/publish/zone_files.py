@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgeward.core.dns_settings import DnsSettings, Record, outside, parse_dns_settings
-from edgeward.dns.records import absolute, read_zone_file
+from edgeward.dns.records import absolute, read_zone_file, too_large
 from edgeward.errors import InputError, Problem
 
 
@@ -40,7 +40,8 @@ def read_dns_settings(content: str, *, file: Path) -> tuple[DnsSettings, tuple[s
         except InputError as error:
             problems.extend(error.problems)
     settings = replace(settings, records=tuple(records))
-    problems += [Problem(str(file), 0, sentence) for sentence in (*outside(settings), *_two_ttls(records))]
+    wrong = (*outside(settings), *_two_ttls(records), *too_large(records))
+    problems += [Problem(str(file), 0, sentence) for sentence in wrong]
     if problems:
         many = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
         raise InputError(f"{file} and its zone files cannot be used: {many}", problems)
