@@ -36,6 +36,11 @@ class Sockets:
         self._server = NameServer(self._asked, limits=TcpLimits(from_one=256))
         self._udp = self._tcp = (_ADDRESS, 0)
 
+    def udp_address(self, responder: Responder) -> tuple[str, int]:
+        """Answer with a responder until another one is asked; return address and port, for a tool to ask over UDP."""
+        self._asked.now = responder
+        return self._udp
+
     def over_udp(self, responder: Responder, *sent: bytes, source: str, answers: int = 1) -> list[bytes]:
         """Send datagrams from one port of an address in 127.0.0.0/8, and return so many answers as they come back."""
         self._asked.now = responder

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import dns.rrset
 import pytest
 
+from dns_sockets import SOCKETS
 from dns_world import ask, query, respond, texts
 from edgeward.core.dns_settings import DnsSettings, Record
 from edgeward.errors import InputError
@@ -41,6 +43,49 @@ def test_values_of_records_are_those_of_zone_files(tmp_path: Path, table) -> Non
         ("b.example.test", "CNAME", "far.elsewhere.test."),
     ):
         assert texts(ask(responder, query(name, kind))) == [expected]
+
+
+DIGEST = "0123456789ABCDEF" * 4
+
+
+@pytest.mark.parametrize("source", ["dns.toml", "zone file"])
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("A", "192.0.2.25"),
+        ("AAAA", "2001:db8::25"),
+        ("CNAME", "far.elsewhere.test."),
+        ("MX", "10 mail.elsewhere.test."),
+        ("TXT", '"v=spf1 -all" "two; strings"'),
+        ("CAA", '0 issue "ca.example"'),
+        ("SRV", "1 2 5060 sip.elsewhere.test."),
+        ("NS", "ns.elsewhere.test."),
+        ("TLSA", f"3 1 1 {DIGEST}"),
+        ("SSHFP", f"4 2 {DIGEST}"),
+    ],
+)
+async def test_each_type_is_answered_as_it_was_written(
+    tmp_path: Path, table, run_tool, source: str, kind: str, value: str
+) -> None:
+    """With its name and TTL too, read by dnspython over UDP and TCP and by dig; NS as the referral that it is for."""
+    name = "_25._tcp.example.test"
+    if source == "dns.toml":
+        settings, _ = applied(tmp_path, row(name, kind, value, 77))
+    else:
+        settings, _ = applied(tmp_path, z=f"_25._tcp 77 IN {kind} {value}\n")
+    responder = respond(settings, table)
+    answer = ask(responder, query(name, kind))
+    sections = ([], answer.authority) if kind == "NS" else (answer.answer, [])
+    assert (answer.answer, answer.authority) == sections
+    (rrset,) = answer.answer or answer.authority
+    assert rrset == dns.rrset.from_text(f"{name}.", 77, "IN", kind, value)
+    assert rrset.ttl == 77
+    address, port = SOCKETS.udp_address(responder)
+    dig = ("dig", f"@{address}", "-p", str(port), "+norecurse", "+nosplit", name, kind)
+    short = await run_tool(*dig, "+short")
+    assert short.rstrip("\n") == ("" if kind == "NS" else value)
+    whole = await run_tool(*dig, "+noall", "+answer", "+authority")
+    assert whole.split(None, 4) == [f"{name}.", "77", "IN", kind, f"{value}\n"]
 
 
 @pytest.mark.parametrize(
