@@ -286,7 +286,8 @@ async def test_a_table_that_rots_under_a_worker_is_given_up(server: Server, tabl
 
     assert asked()
     await eventually(lambda: codes(server, "www.example.test", "A") == {dns.rcode.SERVFAIL}, within=5)
-    assert "the steering table cannot be read: a stored steering table is damaged" in server.workers.wrong_table
+    sentence = "the steering table cannot be read: a stored steering table is damaged"
+    await eventually(lambda: sentence in server.workers.wrong_table, within=5, what="a worker has said so")
     assert codes(server, "mail.example.test", "A") == {dns.rcode.NOERROR}
     new = server.table_file.with_suffix(".new")
     new.write_bytes(table.to_bytes())
