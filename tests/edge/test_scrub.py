@@ -9,6 +9,7 @@ from edge_parts import MODIFIED, Parts, make_release
 from edgeward.edge.conditions import Conditions
 from edgeward.edge.journal import Journal
 from edgeward.edge.scrub import Scrub
+from edgeward.serve.tree import place
 from edgeward.store.connection import StoreAddress, open_store
 from waiting import eventually
 
@@ -119,6 +120,26 @@ async def test_a_file_that_somebody_deleted_is_put_back(store, parts: Parts, mad
     assert parts.read(made, "/index.html") == PAGES["/index.html"]
     assert (parts.disk.tree(made.key) / "gzip/index.html").exists()
     assert scrubbing.scrub.progress.mended == 2
+
+
+@pytest.mark.parametrize("gone", ["all of it", "its files"])
+async def test_nothing_is_put_back_into_a_tree_that_is_gone(store, parts: Parts, made, gone: str) -> None:
+    """It is staged anew as a whole: where half of a tree is, the rest of it would be a 404."""
+    root = parts.disk.tree(made.key)
+    if gone == "all of it":
+        shutil.rmtree(root.parent)
+    else:
+        for name in ("identity", "vary", "br", "gzip"):
+            shutil.rmtree((root / name).resolve())
+    scrubbing = Scrubbing(parts, store)
+    await scrubbing.scrub.check_trees()
+    await parts.holdings.mend(frozenset({made.digest("/index.html")}))
+    place(parts.disk.blobs, made.manifest.by_path["/index.html"].identity, MODIFIED, root.with_name("x") / "identity/a")
+    assert not (root / "identity/index.html").exists()
+    assert not root.with_name("x").exists()
+    assert await parts.holdings.drop_lost() == (made.key,)
+    await parts.stage(made)
+    assert parts.read(made, "/index.html") == PAGES["/index.html"]
 
 
 async def test_a_file_and_its_blob_gone_are_fetched(store, parts: Parts, made) -> None:

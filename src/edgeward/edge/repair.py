@@ -26,7 +26,7 @@ def mend(disk: EdgeDisk, staged: Iterable[ReleaseKey], digests: frozenset[Digest
             for name, variant in tree.placements(asset.entry):
                 if variant.digest in digests:
                     target = Path(f"{folder.path}/{name}{asset.entry.path}")
-                    tree.place(disk.blobs, variant, asset.entry.modified, target)
+                    tree.place(disk.blobs, variant, asset.entry.modified, target, kept=True)
                     count += 1
     return count
 

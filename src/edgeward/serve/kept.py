@@ -71,7 +71,7 @@ class KeptFolder:
             for path, asset in assets.items():
                 if path not in before or before[path].entry != asset.entry:
                     for folder, variant in placements(asset.entry):
-                        place(blobs, variant, asset.entry.modified, self._file(folder, path))
+                        place(blobs, variant, asset.entry.modified, self._file(folder, path), kept=True)
             self._write_index({**before, **assets})
             for path, asset in before.items():
                 stays = assets.get(path)

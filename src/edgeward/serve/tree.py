@@ -277,14 +277,20 @@ def mend(manifest: Manifest, blobs: BlobFolder, root: Path, digests: frozenset[D
     return count
 
 
-def place(blobs: BlobFolder, variant: Variant, modified: int, target: Path) -> None:
-    """Put one variant at `target`, over whatever is there, atomically."""
+def place(blobs: BlobFolder, variant: Variant, modified: int, target: Path, *, kept: bool = False) -> None:
+    """Put one variant at `target`, in a tree or (kept) in the kept folder, over whatever is there, atomically.
+
+    Where a tree has gone as a whole nothing is made: while half of it was there, the rest would be a 404.
+    """
     # Not beside it: what a crash leaves there would be served.
     temp = blobs.path / ".placing"
     try:
         # Where a shared folder has gone, the links that lead to it have not: it is made anew where they lead.
         folder = Path(os.path.realpath(target.parent))
-        folder.mkdir(parents=True, exist_ok=True)
+        if kept or SHARED in folder.parts:
+            folder.mkdir(parents=True, exist_ok=True)
+        elif not folder.exists():
+            return
         temp.unlink(missing_ok=True)
         blobs.link(variant.digest, modified, temp)
         temp.replace(folder / target.name)
