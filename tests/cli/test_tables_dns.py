@@ -1,6 +1,7 @@
 """How `edgeward dns show` looks, of zones as a fleet makes them."""
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -10,6 +11,7 @@ from edgeward.core.dns_settings import DnsSettings, Record
 from edgeward.core.fleet import EdgeRecord
 from edgeward.dns.fleet_zones import fleet_zones
 from edgeward.dns.records import rendered
+from edgeward.publish.explain import Explanation, Served
 from edgeward.publish.name_service import Entry, Overview, entries_of
 
 LONG = ".".join(["a-label-that-somebody-chose-without-thinking-of-tables"] * 4)
@@ -95,3 +97,36 @@ def test_everything_fits_the_terminal_and_shows_no_control_characters() -> None:
     assert any(line.split()[1:3] == ["TXT", "2147483647"] for line in shown)
     assert "\x1b" not in "".join(shown)
     assert any('"\\027[31mred"' in line for line in shown)
+
+
+def explained(found: Explanation) -> str:
+    """What is shown of an explanation, as wide as where there is no terminal."""
+    console = Console(file=io.StringIO(), width=WIDTH, highlight=False, markup=False)
+    for part in tables_dns.explanation(found):
+        console.print(part)
+    return console.file.getvalue()
+
+
+FIXED = Explanation(
+    name="post.example.test", client="192.0.2.1", site=None, addresses=("192.0.2.25",), ttl=300, scope="0.0.0.0/0",
+    source="records", because="fixed records are the same for everybody", geography="", ranked=(),
+    served=(Served("fra", ("192.0.2.25",)), Served("iad", differs=True, note="ask again", records=("NXDOMAIN",))),
+    aliases=("mail.example.test",), records=(Entry("mail.example.test", "A", 300, ("192.0.2.25",)),),
+)  # fmt: skip
+
+
+def test_fixed_records_are_shown_with_the_way_there_and_who_answers_otherwise() -> None:
+    """The alias, the records, that they are everybody's, and a server that does not know the name."""
+    shown = explained(FIXED).splitlines()
+    assert shown[:2] == [
+        "post.example.test is an alias of mail.example.test",
+        "mail.example.test has fixed records, the same for everybody:",
+    ]
+    assert ["A", "300", "192.0.2.25"] in [line.split() for line in shown]
+    assert shown[-2:] == ["so the name servers answer: fra", "iad answers NXDOMAIN: ask again"]
+
+
+def test_a_name_that_holds_nothing_is_said_to_be_there() -> None:
+    """Without records there is no table."""
+    shown = explained(replace(FIXED, addresses=(), aliases=(), records=(), served=()))
+    assert shown.startswith("post.example.test is there, and holds no records; that is so for everybody\n")

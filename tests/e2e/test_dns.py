@@ -78,7 +78,8 @@ async def explains_what_the_servers_answer(operator: Operator, address: str, fol
     why = await operator.found("explain", "www.example.test", GERMAN)
     assert why["geography"] == "by country"
     assert why["served"] == [
-        {"edge": name, "addresses": [address], "wrong": "", "differs": False, "note": ""} for name in ("fra", "iad")
+        {"edge": name, "addresses": [address], "wrong": "", "differs": False, "note": "", "records": []}
+        for name in ("fra", "iad")
     ]
     table = (await operator.run("dns", "explain", "www.example.test", GERMAN)).out
     assert "so the name servers answer: fra, iad" in table
@@ -158,6 +159,13 @@ async def test_zones_are_applied_shown_explained_and_checked(edgeward, tmp_path,
         assert f"{AMERICAN}: {iad.address} " in (await run("dns", "explain", "www.example.test", AMERICAN)).out
         assert "no IP address" in (await run("dns", "explain", "www.example.test", "nowhere", code=2)).err
         assert (await found("explain", "x.example.test", GERMAN, code=6))["error"]["kind"] == "NotFoundError"
+
+        mail = await found("explain", "mail.example.test", GERMAN)
+        assert (mail["site"], mail["records"][0]["values"]) == (None, ["192.0.2.25"])
+        assert "the same for everybody" in (await run("dns", "explain", "mail.example.test", GERMAN)).out
+        out = (await run("dns", "explain", "www.elsewhere.test", GERMAN, code=6)).err
+        assert "www.elsewhere.test is in none of the fleet's zones (fleet.test, example.test)" in out
+        assert "no name of a record" in (await run("dns", "explain", "a..example.test", GERMAN, code=2)).err
 
         # A server answers for the site's hostname once its steering table is built.
         await eventually(lambda: answered(fleet, "www.example.test"), within=60, ignoring=(dns.exception.Timeout,))

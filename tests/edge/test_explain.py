@@ -1,8 +1,11 @@
 """What `edgeward dns explain` says of a real fleet is what its name servers answer."""
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Callable
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -11,13 +14,15 @@ from rich.console import Console
 
 from deploying import ONE, Deployer
 from edgeward.cli.tables_dns import explanation
+from edgeward.core.dns_settings import DnsSettings, Record
 from edgeward.core.fleet import EdgeRecord
+from edgeward.dns.workers import Listening, Workers
 from edgeward.errors import NotFoundError
-from edgeward.publish.explain import Explanation, RankedEdge, explain
+from edgeward.publish.explain import Explanation, RankedEdge, Served, explain
 from edgeward.publish.name_service import apply_settings
 from edgeward.store.connection import Store
-from fleet import prepare_fleet, started
-from name_servers import DNS, NEAR, SETTINGS, steering
+from fleet import EdgeProcess, prepare_fleet, started
+from name_servers import DNS, NEAR, PORT, SETTINGS, steering
 from verdicts import settled
 from waiting import eventually
 
@@ -88,9 +93,95 @@ async def test_an_edge_that_is_named_because_all_are_out_is_said_to_be_named(
             await store.edges.update(edge, record.to_bytes(), stored.revision)
         why = await found()
         assert (why.addresses, why.failed_open) == ((fleet["fra"].address,), ("fra",))
-        console = Console(width=100, file=StringIO())
-        console.print(*explanation(why))
-        assert isinstance(console.file, StringIO)
-        shown = console.file.getvalue()
-        assert re.search(r"fra .* all are out: named all the same: drained: disk", shown)
-        assert re.search(r"iad .* not named: drained: disk", shown)
+        text = shown(why)
+        assert re.search(r"fra .* all are out: named all the same: drained: disk", text)
+        assert re.search(r"iad .* not named: drained: disk", text)
+
+
+def shown(why: Explanation) -> str:
+    """What is shown of an explanation where there is no terminal."""
+    console = Console(width=100, file=StringIO())
+    console.print(*explanation(why), sep="\n")
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def holding(address: str, alias: str) -> DnsSettings:
+    """Zones with fixed records, and a chain of aliases over both zones to an alias of a name."""
+    records = (
+        Record("mail.example.test", "A", address),
+        Record("mail.example.test", "TXT", '"v=spf1 -all"'),
+        Record("first.example.test", "CNAME", "second.fleet.test."),
+        Record("second.fleet.test", "CNAME", alias),
+    )
+    return replace(SETTINGS, records=records)
+
+
+@asynccontextmanager
+async def stale(edge: EdgeProcess, folder: Path) -> AsyncIterator[None]:
+    """In place of an edge that has ended, its name server alone, with the files that it had."""
+    files = {"view": "view.json", "table": "steering.table"}
+    held = {what: shutil.copy(edge.data / "dns" / name, folder / name) for what, name in files.items()}
+    await edge.stop()
+    workers = Workers(Listening((edge.address,), PORT, 1, 0), secret=bytes(16), **held)
+    running = asyncio.create_task(workers.run())
+    try:
+        await eventually(lambda: len(workers.ready) == 1, within=20)
+        yield
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+async def test_aliases_and_fixed_records_are_explained_and_a_server_that_is_behind_is_shown(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """A chain of aliases is explained as the steered name at its end, and fixed records as everybody's. A server that
+    has the zones as they were is shown with what it answers: other records, another alias, no such name.
+    """
+    async with steering(tmp_path / "fleet", loopback_addresses, deployer, edges=2) as fleet, fleet.store() as store:
+        fra, iad = fleet["fra"], fleet["iad"]
+        client = NEAR["fra"]
+        await apply_settings(store, holding("192.0.2.25", "www.example.test."))
+
+        async def all_agree(name: str) -> bool:
+            return not any(each.differs or each.wrong for each in (await explain(store, name, client)).served)
+
+        for name in ("first.example.test", "mail.example.test"):
+            await eventually(lambda name=name: all_agree(name), within=15)
+        why = await explain(store, "First.example.test.", client)
+        assert (why.name, why.aliases) == ("first.example.test", ("second.fleet.test", "www.example.test"))
+        assert (why.site, why.addresses) == ("blog", (fra.address,))
+        chain = ("CNAME second.fleet.test.", "CNAME www.example.test.")
+        assert [(each.addresses, each.records) for each in why.served] == [((fra.address,), chain)] * 2
+        text = shown(why)
+        assert "first.example.test is an alias of second.fleet.test\n" in text
+        assert f"www.example.test for {client}: {fra.address} " in text
+        fixed = await explain(store, "mail.example.test", client)
+        assert (fixed.site, fixed.addresses, fixed.ranked, fixed.ttl) == (None, ("192.0.2.25",), (), 300)
+        assert "so the name servers answer: fra, iad" in shown(fixed)
+
+        async with stale(iad, tmp_path):
+            more = Record("new.example.test", "A", "192.0.2.1")
+            changed = holding("192.0.2.26", "blog.fleet.test.")
+            await apply_settings(store, replace(changed, records=(*changed.records, more)))
+
+            async def served(name: str) -> list[Served] | None:
+                """What is answered once fra has followed."""
+                found = list((await explain(store, name, client)).served)
+                return found if not found[0].differs else None
+
+            note = "ask again: it may just have heard of a change"
+            for name, addresses, records in (
+                ("mail.example.test", ("192.0.2.25",), ('TXT "v=spf1 -all"',)),
+                ("first.example.test", (fra.address,), chain),
+                ("new.example.test", (), ("NXDOMAIN",)),
+            ):
+                await eventually(lambda name=name: served(name), within=15)
+                first, second = (await explain(store, name, client)).served
+                assert (first.edge, first.wrong, first.differs) == ("fra", "", False)
+                assert second == Served("iad", addresses, differs=True, note=note, records=records)
+            text = shown(await explain(store, "mail.example.test", client))
+            assert "so the name servers answer: fra\n" in text
+            assert 'iad answers TXT "v=spf1 -all", 192.0.2.25: ask again' in text

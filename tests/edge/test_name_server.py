@@ -22,7 +22,7 @@ from edgeward.dns.view import View
 from edgeward.errors import InputError, NotFoundError, ServeError
 from edgeward.publish.delegation import check_fleet
 from edgeward.publish.edges import set_drained
-from edgeward.publish.explain import explain
+from edgeward.publish.explain import Served, explain
 from edgeward.publish.name_check import CheckReport, check_names
 from edgeward.publish.name_service import Entry, apply_settings, overview
 from edgeward.store.connection import Store
@@ -189,8 +189,11 @@ async def test_settings_are_followed_and_bad_ones_refused(
         shown = await overview(store)
         assert shown.servers == {"ns-fra.fleet.test": "fra"}
         assert Entry("mail.example.test", "A", mail.ttl, ("192.0.2.25",)) in shown.zones["example.test"]
-        with pytest.raises(NotFoundError, match="nothing is steered at mail"):
-            await explain(store, "mail.example.test", "192.0.2.1")
+        fixed = await explain(store, "mail.example.test", "192.0.2.1")
+        assert (fixed.site, fixed.addresses, fixed.scope) == (None, ("192.0.2.25",), "0.0.0.0/0")
+        assert fixed.served == (Served("fra", ("192.0.2.25",)),)
+        with pytest.raises(NotFoundError, match="there is no name post"):
+            await explain(store, "post.example.test", "192.0.2.1")
         with pytest.raises(InputError, match="no IP address"):
             await explain(store, "www.example.test", "nowhere")
         with pytest.raises(InputError, match="has a zone"):

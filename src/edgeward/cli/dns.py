@@ -87,7 +87,8 @@ def explain(
 ) -> int:
     """Say what a client is answered, in which order it prefers the edges, and the reason for each place.
 
-    It is computed as name servers do, and compared with what each of them answers.
+    It is computed as name servers do, and compared with what each of them answers. Aliases within the zones are
+    followed; of a name that is not steered its records are shown, which are the same for everybody.
     """
     from edgeward.publish.explain import explain as why
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -79,7 +80,11 @@ def checked(found: CheckReport) -> list[RenderableType]:
 def explanation(found: Explanation) -> list[RenderableType]:
     """The answer, the order with its reasons, and what the name servers say."""
     answer = ", ".join(found.addresses) or "no address"
-    head = Text.assemble((found.name, "bold"), f" for {found.client}: ", (answer, GOOD), f"  (TTL {found.ttl} s)")
+    names = (found.name, *found.aliases)
+    aliases = [Text(visible(f"{one} is an alias of {other}")) for one, other in pairwise(names)]
+    if found.site is None:
+        return [*aliases, *_fixed(names[-1], found.records), Text(""), *_served(found.served)]
+    head = Text.assemble((names[-1], "bold"), f" for {found.client}: ", (answer, GOOD), f"  (TTL {found.ttl} s)")
     why = Text(f"order of {found.scope}, {visible(found.geography)}: {visible(found.because)}", style=FAINT)
     order = Grid("", "edge", "at", "ms", "because", flexible=("because",), right=("", "ms"))
     for number, each in enumerate(found.ranked, start=1):
@@ -91,7 +96,17 @@ def explanation(found: Explanation) -> list[RenderableType]:
         if each.note:
             because = Text.assemble(because, "; ", (visible(each.note), BAD))
         order.add_row(str(number), visible(each.edge), visible(each.location), milliseconds, because)
-    return [head, why, Text(""), order, Text(""), *_served(found.served)]
+    return [*aliases, head, why, Text(""), order, Text(""), *_served(found.served)]
+
+
+def _fixed(name: str, records: Sequence[Entry]) -> list[RenderableType]:
+    """The records of a name that is not steered, one type a row."""
+    if not records:
+        return [Text(visible(f"{name} is there, and holds no records; that is so for everybody"))]
+    rows = Grid("type", "ttl", "value", flexible=("value",), right=("ttl",))
+    for each in records:
+        rows.add_row(each.type, str(each.ttl), visible(", ".join(each.values)))
+    return [Text(visible(f"{name} has fixed records, the same for everybody:")), rows]
 
 
 def _served(found: Sequence[Served]) -> list[RenderableType]:
@@ -100,7 +115,7 @@ def _served(found: Sequence[Served]) -> list[RenderableType]:
     lines = [Text(f"so the name servers answer: {visible(', '.join(same))}", style=GOOD)] if same else []
     for each in found:
         if each.differs:
-            answer = ", ".join(each.addresses) or "no address"
+            answer = ", ".join((*each.records, *each.addresses)) or "no address"
             lines.append(Text(visible(f"{each.edge} answers {answer}: {each.note}"), style=BAD))
         elif each.wrong:
             lines.append(Text(visible(f"{each.edge} could not be asked: {each.wrong}"), style=FAINT))

@@ -10,8 +10,8 @@ import ipaddress
 import json
 import tempfile
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -23,16 +23,20 @@ from edgeward.core.health import Report, Rules
 from edgeward.core.lacking import lacking
 from edgeward.core.steering_table import SteeringTable
 from edgeward.dns.build_table import Wanted, write_table
-from edgeward.dns.fleet_zones import servers_of
+from edgeward.dns.fleet_zones import NEGATIVE_TTL, servers_of
 from edgeward.dns.view import STEERED_TTL
-from edgeward.dns.wire import AAAA, A
-from edgeward.errors import InputError, NotFoundError, SchemaError
-from edgeward.publish.name_check import Question, addresses_in, ask
-from edgeward.publish.name_service import Situation, read_situation
+from edgeward.dns.wire import AAAA, CNAME, NXDOMAIN, RCODES, A
+from edgeward.dns.zone import RRset
+from edgeward.errors import InputError, SchemaError
+from edgeward.publish.name_check import Question, ask
+from edgeward.publish.name_path import NamePath, follow
+from edgeward.publish.name_service import Entry, Situation, entries_at, read_situation
 from edgeward.store.connection import Store
 
 if TYPE_CHECKING:
     from edgeward.core.orders import Family
+
+    Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _HEARD: Final = 1.5
 """Seconds to wait for the reports of all edges: each sends one a second."""
@@ -54,8 +58,9 @@ class RankedEdge:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What one name server answers. wrong: why it could not be asked, "" if it could. differs: from what is computed;
-    note: what that may be for.
+    """What one name server answers. records: what is no address, aliases among it, as `TYPE data`; NXDOMAIN alone, if
+    it says that there is no such name. wrong: why it could not be asked, "" if it could. differs: from what is
+    computed; note: what that may be for.
     """
 
     edge: str
@@ -63,6 +68,7 @@ class Served:
     wrong: str = ""
     differs: bool = False
     note: str = ""
+    records: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +76,13 @@ class Explanation:
     """Why a client gets an answer. scope: the network that has this same order. addresses: A, then AAAA records.
 
     geography: "by country", or the city database that was named. served: of each name server of the fleet. failed_open:
-    edges that are named although they are out, since all are.
+    edges that are named although they are out, since all are. aliases: names that the one asked for is an alias of, the
+    last is the one that has the addresses. records: of a name that is not steered, which has no site and no edges.
     """
 
     name: str
     client: str
-    site: str
+    site: str | None
     addresses: tuple[str, ...]
     ttl: int
     scope: str
@@ -85,6 +92,8 @@ class Explanation:
     ranked: tuple[RankedEdge, ...]
     served: tuple[Served, ...]
     failed_open: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    records: tuple[Entry, ...] = ()
 
 
 def _silent(reports: Collection[Report], situation: Situation) -> dict[str, dict[int, str]]:
@@ -94,17 +103,52 @@ def _silent(reports: Collection[Report], situation: Situation) -> dict[str, dict
 
 
 async def explain(store: Store, name: str, client: str, *, city_database: Path | None = None) -> Explanation:
-    """Say what a client at an address is answered for a name, and why each edge has its place.
+    """Say what a client at an address is answered for a name, and why each edge has its place; of a name with fixed
+    records, what they are.
 
     city_database: go by this one in place of countries, as an edge does that has it. Raises InputError (no address, no
-    database), NotFoundError (nothing is steered at that name), StoreError.
+    database), NotFoundError (the name leads to nothing in the fleet's zones), StoreError.
     """
     address = client_address(client)
     situation = await read_situation(store)
-    name = name.lower().removesuffix(".")
-    site = _site_at(situation, name)
+    path = follow(situation.zones.zones, name)
+    if path.site is None:
+        return await _fixed(situation, path, address)
+    return await _steered(store, situation, path, address, city_database)
+
+
+async def _fixed(situation: Situation, path: NamePath, address: "Address") -> Explanation:
+    """Say what everybody is answered for a name that is not steered."""
+    records = (*path.aliases, *path.records)
+    addresses, others = _told(records)
+    return Explanation(
+        name=_first(path),
+        client=str(address),
+        site=None,
+        addresses=addresses,
+        ttl=min((each.ttl for each in path.records if each.ttl is not None), default=NEGATIVE_TTL),
+        scope=str(ipaddress.ip_network((address, 0), strict=False)),
+        source="records",
+        because="fixed records are the same for everybody",
+        geography="",
+        ranked=(),
+        served=tuple(
+            _compared(each, addresses, others, "ask again: it may just have heard of a change")
+            for each in await _ask_all(situation, path, str(address))
+        ),
+        aliases=_aliases(path),
+        records=path.records,
+    )
+
+
+async def _steered(
+    store: Store, situation: Situation, path: NamePath, address: "Address", city_database: Path | None
+) -> Explanation:
+    """Say to which edges a client is sent, and why."""
+    assert path.site is not None
+    site = path.site
     table = await asyncio.to_thread(_table, situation, city_database)
-    reports, answers = await asyncio.gather(_reports(store, situation.status), _ask_all(situation, name, str(address)))
+    reports, answers = await asyncio.gather(_reports(store, situation.status), _ask_all(situation, path, str(address)))
     lacks, silent = lacking(reports, before={}).get(site, {}), _silent(reports, situation)
     order, match = table.explain(address.packed), table.match(address.packed)
     edges = {edge.name: edge for edge in table.edges}
@@ -134,7 +178,7 @@ async def explain(store: Store, name: str, client: str, *, city_database: Path |
         for each in order.ranked
     )
     return Explanation(
-        name=name,
+        name=_first(path),
         client=str(address),
         site=site,
         addresses=addresses,
@@ -144,12 +188,32 @@ async def explain(store: Store, name: str, client: str, *, city_database: Path |
         because=order.because,
         geography=f"by the city database {city_database.name}" if city_database else "by country",
         ranked=ranked,
-        served=tuple(_compared(each, addresses, situation, city_database) for each in answers),
+        served=tuple(
+            _compared(each, addresses, _told(path.aliases)[1], _note_of(each.edge, situation, city_database))
+            for each in answers
+        ),
         failed_open=tuple(each.edge for each in order.ranked if opened[each.edge]),
+        aliases=_aliases(path),
     )
 
 
-def client_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _first(path: NamePath) -> str:
+    """Return the name that was asked for."""
+    return path.aliases[0].name if path.aliases else path.name
+
+
+def _aliases(path: NamePath) -> tuple[str, ...]:
+    return (*(each.name for each in path.aliases[1:]), path.name) if path.aliases else ()
+
+
+def _told(entries: Iterable[Entry]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the addresses in records, A before AAAA, and all else as `TYPE data`."""
+    addresses = [value for kind in ("A", "AAAA") for each in entries if each.type == kind for value in each.values]
+    others = [f"{each.type} {value}" for each in entries if each.type not in {"A", "AAAA"} for value in each.values]
+    return tuple(addresses), tuple(others)
+
+
+def client_address(text: str) -> "Address":
     """Return the address as name servers see it: an IPv4 address that is written as an IPv6 one is an IPv4 address.
 
     Raises InputError for what is none, and for one with a zone (RFC 4007), which says nothing beyond one machine.
@@ -164,14 +228,6 @@ def client_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     if address.scope_id is not None:
         raise InputError(f"{text!r} has a zone (after the %), which means something on one machine only", hint=hint)
     return address.ipv4_mapped or address
-
-
-def _site_at(situation: Situation, name: str) -> str:
-    steered = {host: site for zone in situation.zones.zones for host, site in zone.steered.items()}
-    if name not in steered:
-        names = ", ".join(sorted(steered)) or "none yet"
-        raise NotFoundError(f"nothing is steered at {name}; steered names: {names}", hint="edgeward dns show")
-    return steered[name]
 
 
 def _table(situation: Situation, city_database: Path | None) -> SteeringTable:
@@ -231,19 +287,33 @@ def _notes(
     return notes
 
 
-async def _ask_all(situation: Situation, name: str, client: str) -> list[Served]:
-    """Ask every name server, at the first of its addresses that this machine has a way to."""
+async def _ask_all(situation: Situation, path: NamePath, client: str) -> list[Served]:
+    """Ask every name server, at the first of its addresses that this machine has a way to, for all that a name leads
+    over and to.
+    """
+    import dns.rdatatype
+
     bits = 128 if ":" in client else 32
+    kinds = {A, AAAA, *(int(dns.rdatatype.from_text(each.type)) for each in path.records if path.site is None)}
+    asked = [(_first(path), kind) for kind in sorted(kinds)] + [(each.name, int(CNAME)) for each in path.aliases]
+    questions = [Question(name, kind, client, bits=bits) for name, kind in asked]
 
     async def one(edge: str) -> Served:
         record = situation.edges[edge]
         wrong = "it has no address"
         for address in record.addresses:
-            questions = [Question(name, kind, client, bits=bits) for kind in (A, AAAA)]
             replies = await asyncio.gather(*(ask(address, record.dns_port, each) for each in questions))
             wrong = next((each.wrong for each in replies if each.wrong), "")
             if not wrong:
-                return Served(edge, tuple(found for each in replies for found in addresses_in(each.data)))
+                found = [
+                    entry
+                    for question, reply in zip(questions, replies, strict=True)
+                    for entry in entries_at(question.name, {question.kind: RRset(0, tuple(sorted(reply.data)))})
+                ]
+                addresses, others = _told(found)
+                return Served(edge, addresses, records=others)
+            if wrong == RCODES[NXDOMAIN]:  # an answer, and another one than that of whoever knows the name
+                return Served(edge, records=(wrong,))
             if all(each.asked for each in replies):
                 break
         return Served(edge, wrong=wrong)
@@ -251,17 +321,23 @@ async def _ask_all(situation: Situation, name: str, client: str) -> list[Served]
     return await asyncio.gather(*(one(edge) for edge in servers_of(situation.settings, situation.edges)))
 
 
-def _compared(served: Served, computed: tuple[str, ...], situation: Situation, city_database: Path | None) -> Served:
-    """Return what a name server answers, with how that compares to what was computed."""
-    if served.wrong or set(served.addresses) == set(computed):
+def _compared(served: Served, addresses: Sequence[str], others: Sequence[str], note: str) -> Served:
+    """Return what a name server answers, with how that compares to what was computed. note: what a difference may be
+    for.
+    """
+    if served.wrong or {*served.addresses, *served.records} == {*addresses, *others}:
         return served
-    status = situation.status.get(served.edge)
+    return replace(served, differs=True, note=note)
+
+
+def _note_of(edge: str, situation: Situation, city_database: Path | None) -> str:
+    """Return what it may be for that a name server sends a client elsewhere."""
+    status = situation.status.get(edge)
     theirs = status.city_database if status else ""
-    note = "ask again: it may just have heard of a change"
     if theirs and city_database is None:
-        note = f"it goes by the city database {theirs}: --city-database FILE shows what comes of that"
-    elif theirs and city_database is not None:
-        note = f"it goes by the city database {theirs}, which may be another one"
-    elif city_database is not None:
-        note = "it goes by country"
-    return Served(served.edge, served.addresses, differs=True, note=note)
+        return f"it goes by the city database {theirs}: --city-database FILE shows what comes of that"
+    if theirs:
+        return f"it goes by the city database {theirs}, which may be another one"
+    if city_database is not None:
+        return "it goes by country"
+    return "ask again: it may just have heard of a change"

@@ -10,7 +10,7 @@ from edgeward.core.fleet import NOT_FOR_READERS, EdgeRecord, EdgeStatus, HostCla
 from edgeward.dns.fleet_zones import FleetZones, fleet_zones, server_name, servers_of
 from edgeward.dns.records import rendered
 from edgeward.dns.view import STEERED_TTL
-from edgeward.dns.zone import Zone
+from edgeward.dns.zone import RRset, Zone
 from edgeward.errors import ConflictError, InputError, NotFoundError
 from edgeward.publish.journal import write_down
 from edgeward.publish.progress import Progress, silent
@@ -152,17 +152,22 @@ async def overview(store: Store) -> Overview:
 
 def entries_of(zone: Zone) -> Iterator[Entry]:
     """Yield what a zone has: its apex, then what is steered, then all else, each by name and number of the type."""
-    import dns.rdata
-    import dns.rdataclass
-    import dns.rdatatype
-
     names = {*zone.rrsets, *zone.steered}
     for name in sorted(names, key=lambda name: (name != zone.origin, name not in zone.steered, name)):
         if name in zone.steered:
             yield Entry(name, "A, AAAA", STEERED_TTL, site=zone.steered[name])
         elif not zone.rrsets[name]:
             yield Entry(name, "", None)
-        for number, rrset in sorted(zone.rrsets.get(name, {}).items()):
-            kind = dns.rdatatype.RdataType.make(number)
-            data = [dns.rdata.from_wire(dns.rdataclass.IN, kind, each, 0, len(each)) for each in rrset.rdatas]
-            yield Entry(name, dns.rdatatype.to_text(kind), rrset.ttl, tuple(each.to_text() for each in data))
+        yield from entries_at(name, zone.rrsets.get(name, {}))
+
+
+def entries_at(name: str, rrsets: Mapping[int, RRset]) -> Iterator[Entry]:
+    """Yield the records of one name by number of the type."""
+    import dns.rdata
+    import dns.rdataclass
+    import dns.rdatatype
+
+    for number, rrset in sorted(rrsets.items()):
+        kind = dns.rdatatype.RdataType.make(number)
+        data = [dns.rdata.from_wire(dns.rdataclass.IN, kind, each, 0, len(each)) for each in rrset.rdatas]
+        yield Entry(name, dns.rdatatype.to_text(kind), rrset.ttl, tuple(each.to_text() for each in data))
