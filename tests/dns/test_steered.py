@@ -207,6 +207,27 @@ def test_proofs_that_are_not_known_are_a_failure_and_not_a_no(responder, view) -
     assert texts(ask(responder, query("mail.example.test"))) == ["192.0.2.25"]
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["known", "not known"])
+def test_a_proof_below_a_delegation_is_a_referral(responder, view, known) -> None:
+    """Whatever is known of proofs: its servers are asked, over an alias of ours as well (RFC 1034 section 4.3.2)."""
+    below = ("_acme-challenge.child.example.test", "_acme-challenge.www.child.example.test")
+    aliased = "p.example.test"
+    ours = zones(f"{RECORDS.strip()}\n{aliased} 300 CNAME {below[1]}.\n")
+    proofs = Proofs(known, dict.fromkeys((*below, "_acme-challenge.www.example.test"), ("one",)))
+    responder.replace(view=replace(view, zones=ours, proofs=proofs))
+    for kind in ("TXT", "A", "ANY"):
+        for name in below:
+            answer = ask(responder, query(name, kind))
+            assert (answer.rcode(), answer.answer, answer.flags & dns.flags.AA) == (dns.rcode.NOERROR, [], 0)
+            assert {str(rdata) for rdata in answer.authority[0]} == {"ns1.child.example.test.", "ns.elsewhere.test."}
+            assert [str(rrset[0]) for rrset in answer.additional] == ["192.0.2.53"]
+    answer = ask(responder, query(aliased, "TXT"))
+    assert (answer.rcode(), texts(answer)) == (dns.rcode.NOERROR, [f"{below[1]}."])
+    assert answer.authority[0].rdtype == dns.rdatatype.NS
+    beside = ask(responder, query("_acme-challenge.www.example.test", "TXT"))
+    assert (beside.rcode(), texts(beside)) == ((dns.rcode.NOERROR, ['"one"']) if known else (dns.rcode.SERVFAIL, []))
+
+
 # ---------------------------------------------------------------------------------------------------------------- EDNS
 
 

@@ -24,7 +24,7 @@ from edgeward.dns.wire import (
     name_to_wire,
     record,
 )
-from edgeward.dns.zone import Catalogue, Kind, Node, RRset, ZoneIndex
+from edgeward.dns.zone import Catalogue, Found, Kind, Node, RRset, ZoneIndex
 
 _QNAME: Final = b"\xc0\x0c"
 """A pointer to the name of the question, which is always at this place."""
@@ -139,12 +139,13 @@ class Bodies:
         seen: set[bytes] = set()
         while True:
             seen.add(name)
-            proofs = self._proof_body(name, kind, owner)
-            if proofs is not None:
-                return _with(proofs, count, records)
             found = zone.look_up(name, kind)
             if found.kind is Kind.REFERRAL:
+                # Also for a name that holds proofs: below a delegation nothing is ours to say (RFC 1034 section 4.3.2).
                 return _with(_referral(zone, found.node, authoritative=bool(count)), count, records)
+            proofs = self._proof_body(zone, found, name, kind, owner)
+            if proofs is not None:
+                return _with(proofs, count, records)
             if name in self._unsure and (kind in {A, AAAA} or found.node.owner != name):
                 return _FAILED
             if found.kind is Kind.NOTHING:
@@ -164,15 +165,15 @@ class Bodies:
                 return Body(NOERROR, authoritative=True, answer=(count, records))
             name, owner, zone = target, alias.rdatas[0], next_zone
 
-    def _proof_body(self, name: bytes, kind: int, owner: bytes) -> Body | None:
-        """Return what is to be said of a name that may hold proofs, None if its zone says it."""
+    def _proof_body(self, zone: ZoneIndex, found: Found, name: bytes, kind: int, owner: bytes) -> Body | None:
+        """Return what is to be said of a name that may hold proofs, None if its zone says it.
+
+        found: what the zone has there, no referral.
+        """
         if not name.startswith(_PROOF):
             return None
         if not self._view.proofs.known:
-            zone = self.catalogue.zone_of(name)
-            found = zone.look_up(name, kind) if zone else None
-            elsewhere = found is not None and (found.kind is Kind.REFERRAL or CNAME in found.node.rrsets)
-            return None if elsewhere else _FAILED
+            return None if CNAME in found.node.rrsets else _FAILED
         proofs = self._proofs.get(name)
         if proofs is None:
             return None
@@ -180,9 +181,8 @@ class Bodies:
             return Body(NOERROR, authoritative=True, answer=_section(owner, HINFO, _MINIMAL))
         if kind != TXT:
             # The name is there, whatever the zone says of it (RFC 8020).
-            zone = self.catalogue.zone_of(name)
-            nothing = zone is not None and zone.look_up(name, kind).kind is Kind.NOTHING
-            return Body(NOERROR, authoritative=True, authority=_denial(zone)) if zone and nothing else None
+            nothing = found.kind is Kind.NOTHING
+            return Body(NOERROR, authoritative=True, authority=_denial(zone)) if nothing else None
         return Body(NOERROR, authoritative=True, answer=_section(owner, TXT, proofs))
 
     def _at(self, zone: ZoneIndex, node: Node, kind: int, owner: bytes, order: int | None) -> Body | None:
