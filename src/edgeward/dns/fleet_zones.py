@@ -1,8 +1,8 @@
 """The zones of a fleet: what its settings, edges and sites make of them. Pure; every server makes the same."""
 
 import ipaddress
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from edgeward.core.dns_settings import DnsSettings, Record
@@ -33,13 +33,15 @@ Render = Callable[[Record], tuple[int, bytes]]
 class FleetZones:
     """zones: what is to be served. problems: a sentence for each record, name and edge that could not be taken in.
 
-    warnings: those of them that are no reason to refuse the settings: they lie in an edge's record, or name an edge
-    that is not in the fleet, or not yet.
+    warnings: those of them that are no reason to refuse the settings: they lie in an edge's record or a site's
+    hostnames, or name an edge that is not in the fleet, or not yet. unsteered: names of sites in the zones at which
+    those are not steered, each with its sentence among the warnings.
     """
 
     zones: tuple[Zone, ...]
     problems: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    unsteered: Mapping[str, str] = field(default_factory=dict)
 
 
 def server_name(edge: str, settings: DnsSettings) -> str:
@@ -73,8 +75,9 @@ def fleet_zones(
     """Return the zones. sites: hostnames of each site that has a live release.
 
     A hostname in one of the zones is steered there; every site is steered at `<site>.<fleet's zone>` too, for those
-    whose zone is elsewhere and has a CNAME to it. A static record never stands in the place of a steered name. What
-    cannot be served is left out, with a problem: values in the store may be older than the rules for them.
+    whose zone is elsewhere and has a CNAME to it. A static record never stands in the place of a steered name, but for
+    a delegation: what is at it and below is somebody else's, and no site is steered there. What cannot be served is
+    left out, with a problem: values in the store may be older than the rules for them.
     """
     made = _Zones(settings)
     warnings = tuple(
@@ -90,14 +93,16 @@ def fleet_zones(
             made.add(zone, NS, DAY, name_to_wire(server_name(name, settings)))
     for name in servers:
         made.serve(server_name(name, settings), edges[name].addresses)
+    others = made.delegate(made.read(settings.records, render))
     for site, hostnames in sorted(sites.items()):
         made.steer(f"{site}.{settings.zone}", site)
         made.exists(f"_acme-challenge.{site}.{settings.zone}")
         for hostname in sorted(hostnames):
             if settings.zone_of(hostname) is not None:
                 made.steer(hostname, site)
-    made.take_in(settings.records, render)
-    return FleetZones(made.zones() if servers else (), (*warnings, *made.problems), warnings)
+    made.take_in(others)
+    warnings += tuple(made.unsteered.values())
+    return FleetZones(made.zones() if servers else (), (*warnings, *made.problems), warnings, made.unsteered)
 
 
 def _unknown_edges(settings: DnsSettings, edges: Mapping[str, EdgeRecord]) -> Iterable[str]:
@@ -128,13 +133,19 @@ def _read(record: Record, render: Render) -> tuple[int, bytes]:
     return kind, rdata
 
 
+_Row = tuple[str, Record, int, bytes]
+"""A static record that has been read, between its zone and what `_read` returned."""
+
+
 class _Zones:
     """Zones under way."""
 
     def __init__(self, settings: DnsSettings) -> None:
         self.problems: list[str] = []
+        self.unsteered: dict[str, str] = {}
         self._settings = settings
         self._servers: set[str] = set()
+        self._cuts: dict[str, set[str]] = {zone: set() for zone in settings.all_zones}
         self._rrsets: dict[str, dict[str, dict[int, tuple[int, list[bytes]]]]] = {z: {} for z in settings.all_zones}
         self._steered: dict[str, dict[str, str]] = {zone: {} for zone in settings.all_zones}
 
@@ -155,27 +166,36 @@ class _Zones:
     def exists(self, name: str) -> None:
         """Have a name that holds nothing yet: asked for, it is there (RFC 8020), and later has proofs.
 
-        One that would be too long has none, and is nothing to tell of: the site's own name may still fit.
+        One that would be too long has none, and is nothing to tell of: the site's own name may still fit. One that is
+        delegated is somebody else's.
         """
         if not is_record_name(name):
             return
         zone = self._settings.zone_of(name)
         assert zone is not None
-        self._rrsets[zone].setdefault(name, {})
+        if self._cut(zone, name) is None:
+            self._rrsets[zone].setdefault(name, {})
 
     def steer(self, name: str, site: str) -> None:
         zone = self._settings.zone_of(name)
         assert zone is not None
         if not is_hostname(name):
-            self.problems.append(f"site {site} is not steered at {name!r}, which is no hostname")
-            return
-        if name in self._servers:
-            self.problems.append(f"{name} is the name of a name server and cannot be that of site {site}")
-            return
-        self._steered[zone][name] = site
+            self.unsteered[name] = f"site {site} is not steered at {name!r}, which is no hostname"
+        elif name in self._servers:
+            self.unsteered[name] = f"{name} is the name of a name server and cannot be that of site {site}"
+        elif cut := self._cut(zone, name):
+            self.unsteered[name] = f"site {site} is not steered at {name}: {cut} is delegated (NS in the DNS settings)"
+        else:
+            self._steered[zone][name] = site
 
-    def take_in(self, records: Iterable[Record], render: Render) -> None:
-        """Add static records, but for those that would hide something."""
+    def _cut(self, zone: str, name: str) -> str | None:
+        """Return the highest delegation in the zone that is at a name or above it, None for none."""
+        labels = name.split(".")
+        above = (".".join(labels[first:]) for first in range(len(labels) - 1, -1, -1))
+        return next((each for each in above if each in self._cuts[zone]), None)
+
+    def read(self, records: Iterable[Record], render: Render) -> Iterator[_Row]:
+        """Yield the static records that can be read and are in one of the zones."""
         for each in records:
             zone = self._settings.zone_of(each.name)
             if zone is None:
@@ -186,6 +206,19 @@ class _Zones:
             except ValueError as error:
                 self.problems.append(f"the record {each.name} {each.type} cannot be read: {error}")
                 continue
+            yield zone, each, kind, rdata
+
+    def delegate(self, rows: Iterable[_Row]) -> list[_Row]:
+        """Add the delegations, before anything is steered; return the other records."""
+        rows = list(rows)
+        self.take_in(row for row in rows if row[2] == NS)
+        for zone, names in self._rrsets.items():
+            self._cuts[zone] = {name for name, by_type in names.items() if NS in by_type and name != zone}
+        return [row for row in rows if row[2] != NS]
+
+    def take_in(self, rows: Iterable[_Row]) -> None:
+        """Add static records, but for those that would hide something."""
+        for zone, each, kind, rdata in rows:
             odd = self._in_the_way(zone, each.name, kind)
             if odd:
                 self.problems.append(f"the record {each.name} {each.type} is left out: {odd}")
@@ -200,15 +233,12 @@ class _Zones:
             return "it is made by the fleet itself"
         if name in self._servers and kind in {A, AAAA}:
             return "a name server has the addresses of its edge"
-        if site is not None and kind in {A, AAAA, CNAME, NS}:
+        if site is not None and kind in {A, AAAA, CNAME}:
             return f"site {site} is steered there"
         if (kind == CNAME and there) or (CNAME in there and kind != CNAME):
             return "a CNAME stands alone (RFC 2181 10.1)"
-        if kind == NS:
-            below = [each for each in self._steered[zone] if each.endswith(f".{name}")]
-            below += [each for each in self._servers if each == name or each.endswith(f".{name}")]
-            if below:
-                return f"the delegation would hide {', '.join(below)}"
+        if kind == NS and (below := sorted(each for each in self._servers if f".{each}".endswith(f".{name}"))):
+            return f"the delegation would hide {', '.join(below)}"
         return ""
 
     def zones(self) -> tuple[Zone, ...]:

@@ -5,10 +5,20 @@ from contextlib import suppress
 
 from edgeward.core.fleet import HostClaim
 from edgeward.core.site import SiteSettings
-from edgeward.errors import ConflictError
+from edgeward.errors import ConflictError, Problem
+from edgeward.publish.name_service import unsteered
 from edgeward.store.connection import Store
 
 _ATTEMPTS = 5
+
+
+async def check_hostnames(store: Store, settings: SiteSettings) -> tuple[Problem, ...]:
+    """Return a warning for each name of a site at which the fleet's name servers will not steer it.
+
+    Raises ConflictError as `unclaimed` does.
+    """
+    await unclaimed(store, settings)
+    return tuple(Problem("", 0, sentence) for sentence in await unsteered(store, settings.name, settings.hostnames))
 
 
 async def unclaimed(store: Store, settings: SiteSettings) -> tuple[str, ...]:

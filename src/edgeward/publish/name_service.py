@@ -11,7 +11,7 @@ from edgeward.dns.fleet_zones import FleetZones, fleet_zones, server_name, serve
 from edgeward.dns.records import rendered
 from edgeward.dns.view import STEERED_TTL
 from edgeward.dns.zone import RRset, Zone
-from edgeward.errors import ConflictError, InputError, NotFoundError
+from edgeward.errors import ConflictError, InputError, NotFoundError, SchemaError
 from edgeward.publish.journal import write_down
 from edgeward.publish.progress import Progress, silent
 from edgeward.publish.status import fleet_status
@@ -133,6 +133,25 @@ async def read_situation(store: Store, settings: DnsSettings | None = None) -> S
         status={line.edge: line.status for line in status.edges if line.status is not None},
         silent={each.edge: f"does not answer {each.silence}" for each in verdicts if each.silent},
     )
+
+
+async def unsteered(store: Store, site: str, hostnames: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a sentence for each name at which a site with these hostnames would not be steered, none without DNS.
+
+    A value that cannot be read, as of a later version, is no reason not to publish: it is the one sentence.
+    """
+    stored = await store.fleet.get(KEY)
+    if stored is None:
+        return ()
+    edges = await store.edges.values()
+    try:
+        settings = DnsSettings.from_bytes(stored.value)
+        records = {name: EdgeRecord.from_bytes(each.value) for name, each in edges.items()}
+    except SchemaError as error:
+        return (f"it is not known whether site {site} will be steered at its hostnames: {error.message}",)
+    # Zones of thousands of records take a moment, in which the push must go on saying that it is there.
+    made = await asyncio.to_thread(fleet_zones, settings, records, {site: hostnames}, render=rendered)
+    return tuple(made.unsteered.values())
 
 
 async def overview(store: Store) -> Overview:

@@ -20,7 +20,7 @@ from edgeward.core.release import Manifest, pack_manifest
 from edgeward.errors import ConflictError, CorruptionError, DiskError, EdgewardError, InputError, NotFoundError, Problem
 from edgeward.publish.ahead import Ahead
 from edgeward.publish.build import Build, Draft, build, changes, check_loss, clock, draft, refusal
-from edgeward.publish.claims import unclaimed
+from edgeward.publish.claims import check_hostnames
 from edgeward.publish.deployer import Signer, deployer_name, load_signer
 from edgeward.publish.fleet_settings import read_deployers, read_limits
 from edgeward.publish.git import commit_subject
@@ -193,7 +193,7 @@ async def _prepare(run: _Push) -> _Ready:
         if not options.force and not options.dry_run:
             raise
         warnings.append(Problem("", 0, error.message))
-    await unclaimed(run.store, options.settings)
+    warnings += await check_hostnames(run.store, options.settings)
     built, missing = await _build(run, found, before)
     return _Ready(before, found, built, missing, tuple(sorted(set(warnings))))
 
