@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import dns.flags
 import dns.rcode
 import pytest
 
@@ -72,50 +71,6 @@ def test_static_records_stand_beside_and_never_in_the_place_of_what_is_steered(t
     assert "cannot be read" in unread
     (unknown,) = problems(Record("a.example.test", "NOTYPE", "x"))
     assert "cannot be read" in unknown
-
-
-def test_a_delegation_wins_over_a_sites_hostname(table) -> None:
-    """Names at a delegation and below are its servers' to answer, whatever a site claims there: each is told, no reason
-    to refuse the settings, and steered no more; what is beside them is. Only a name server's own name is never hidden.
-    """
-    names = ("example.test", "sub.example.test", "a.b.sub.example.test", "xsub.example.test")
-    records = (
-        Record("sub.example.test", "NS", "ns.sub.example.test."),
-        Record("ns.sub.example.test", "A", "192.0.2.53"),
-        Record("deep.sub.example.test", "NS", "ns.elsewhere.test."),
-        Record("own.fleet.test", "NS", "ns.elsewhere.test."),
-        Record("ns-fra.fleet.test", "NS", "ns.elsewhere.test."),
-        Record("_acme-challenge.www.fleet.test", "NS", "ns.elsewhere.test."),
-    )
-    sites = {"www": names, "own": ("ns.sub.example.test",)}
-    made = fleet_zones(replace(SETTINGS, records=records), EDGES, sites, render=rendered)
-    said = "is delegated (NS in the DNS settings)"
-    assert made.unsteered == {
-        "own.fleet.test": f"site own is not steered at own.fleet.test: own.fleet.test {said}",
-        "ns.sub.example.test": f"site own is not steered at ns.sub.example.test: sub.example.test {said}",
-        "a.b.sub.example.test": f"site www is not steered at a.b.sub.example.test: sub.example.test {said}",
-        "sub.example.test": f"site www is not steered at sub.example.test: sub.example.test {said}",
-    }
-    assert made.warnings == tuple(made.unsteered.values())
-    assert made.problems == (
-        *made.warnings,
-        "the record ns-fra.fleet.test NS is left out: the delegation would hide ns-fra.fleet.test",
-    )
-    responder = Responder(View(made.zones, server="fra"), table, secret=SECRET)
-    for name in (*names[1:3], "ns.sub.example.test", "other.sub.example.test", "x.deep.sub.example.test"):
-        referral = ask(responder, query(name))
-        assert (referral.rcode(), referral.answer, referral.flags & dns.flags.AA) == (dns.rcode.NOERROR, [], 0), name
-        assert [str(rrset.name) for rrset in referral.authority] == ["sub.example.test."]
-        assert [str(rdata) for rdata in referral.authority[0]] == ["ns.sub.example.test."]
-        assert [(str(rrset.name), str(rrset[0])) for rrset in referral.additional] == [
-            ("ns.sub.example.test.", "192.0.2.53")
-        ]
-    for name in ("own.fleet.test", "_acme-challenge.own.fleet.test", "_acme-challenge.www.fleet.test"):
-        referral = ask(responder, query(name, "TXT"))
-        assert [str(rdata) for rdata in referral.authority[0]] == ["ns.elsewhere.test."]
-    for name in ("example.test", "xsub.example.test", "www.fleet.test"):
-        assert texts(ask(responder, query(name), source=CLIENTS["fra"])) == [FRANKFURT]
-    assert texts(ask(responder, query("ns-fra.fleet.test"))) == ["203.0.113.1"]
 
 
 def test_what_the_fleet_makes_itself_stays_its_own() -> None:
@@ -266,8 +221,8 @@ def test_edges_and_sites_with_odd_names_are_left_out(table) -> None:
     assert made.warnings == (
         f"edge {'e' * 63} is not named as a name server: 'ns-{'e' * 63}.fleet.test' is no hostname",
         "edge iad is not named as a name server: 'not an address' is no IP address",
-        "site odd is not steered at 'a/b.example.test', which is no hostname",
         f"site {'s' * 64} is not steered at '{'s' * 64}.fleet.test', which is no hostname",
+        "site odd is not steered at 'a/b.example.test', which is no hostname",
     )
     responder = Responder(View(made.zones, server="fra"), table, secret=SECRET)
     assert texts(ask(responder, query("www.example.test"), source=CLIENTS["fra"])) == [FRANKFURT]

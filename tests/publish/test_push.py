@@ -6,13 +6,11 @@ from dataclasses import replace
 import pytest
 
 from edgeward.core.digest import digest_of
-from edgeward.core.dns_settings import DnsSettings, Record
 from edgeward.core.fleet import HostClaim, Pointer, PurgeOrder, ReleaseRecord
 from edgeward.core.release import unpack_manifest
 from edgeward.core.site import SiteSettings
 from edgeward.errors import ConflictError, InputError, QuorumError
 from edgeward.publish.deployer import signature_holds
-from edgeward.publish.name_service import apply_settings, overview
 from edgeward.publish.places import Places
 from edgeward.publish.progress import EdgeReached, Event, Finished, Started
 from edgeward.publish.push import push
@@ -263,40 +261,6 @@ async def test_an_interrupt_after_the_move_leaves_the_release_live(store, edge, 
     assert await store.releases.get(f"blog.{pointer.release}")
     assert await store.hosts.get("example.test")
     assert await store.candidates.keys() == ()
-
-
-async def test_a_hostname_of_another_site_is_refused(store, edge, folder, places) -> None:
-    """The error names the owner; nothing changes."""
-    await edge()
-    await push(options(folder), store, places=places)
-    with pytest.raises(ConflictError) as caught:
-        await push(options(folder, site="shop", hostnames=("shop.test", "example.test")), store, places=places)
-    assert caught.value.message == "site shop cannot be published: example.test belongs to site blog"
-    assert await store.hosts.keys() == ("example.test",)
-    assert await store.live.keys() == ("blog",)
-
-
-async def test_names_at_which_a_site_is_not_steered_are_warnings(store, edge, folder, places) -> None:
-    """Those below a delegation, in a dry run too; the operator sees them, and can still change the settings, as long as
-    they are there. What of the settings cannot be read keeps nobody from publishing.
-    """
-    await edge()
-    record = Record("sub.example.test", "NS", "ns.elsewhere.test.")
-    settings = DnsSettings(zone="fleet.test", zones=("example.test",), records=(record,))
-    await apply_settings(store, settings)
-    said = "site blog is not steered at www.sub.example.test: sub.example.test is delegated (NS in the DNS settings)"
-    names = ("example.test", "www.sub.example.test")
-    for changes in ({"dry_run": True}, {}):
-        result = await push(options(folder, hostnames=names, **changes), store, places=places)
-        assert [str(each) for each in result.warnings] == [said]
-    assert result.outcome == "released"
-    assert (await overview(store)).problems == (said,)
-    assert (await apply_settings(store, settings)).warnings == (said,)
-    await apply_settings(store, replace(settings, records=()))
-    assert (await push(options(folder, hostnames=names), store, places=places)).warnings == ()
-    await store.fleet.put("dns", b'{"schema": [99, 0]}')
-    (unread,) = (await push(options(folder, hostnames=names), store, places=places)).warnings
-    assert str(unread).startswith("it is not known whether site blog will be steered at its hostnames: ")
 
 
 async def test_losing_most_of_a_site_needs_force(store, edge, places, tmp_path) -> None:

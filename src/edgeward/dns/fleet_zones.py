@@ -34,8 +34,8 @@ class FleetZones:
     """zones: what is to be served. problems: a sentence for each record, name and edge that could not be taken in.
 
     warnings: those of them that are no reason to refuse the settings: they lie in an edge's record or a site's
-    hostnames, or name an edge that is not in the fleet, or not yet. unsteered: names of sites in the zones at which
-    those are not steered, each with its sentence among the warnings.
+    hostnames, or name an edge that is not in the fleet, or not yet. unsteered: names in the zones at which a site that
+    would have them is not steered, each with its sentence among the warnings.
     """
 
     zones: tuple[Zone, ...]
@@ -74,10 +74,10 @@ def fleet_zones(
 ) -> FleetZones:
     """Return the zones. sites: hostnames of each site that has a live release.
 
-    A hostname in one of the zones is steered there; every site is steered at `<site>.<fleet's zone>` too, for those
-    whose zone is elsewhere and has a CNAME to it. A static record never stands in the place of a steered name, but for
-    a delegation: what is at it and below is somebody else's, and no site is steered there. What cannot be served is
-    left out, with a problem: values in the store may be older than the rules for them.
+    A hostname in one of the zones is steered there; a site, and no other, is steered at `<site>.<fleet's zone>` too,
+    for hostnames elsewhere that have a CNAME to it. A static record never stands in the place of a steered
+    name, but for a delegation: what is at it and below is somebody else's, and no site is steered there. What cannot be
+    served is left out, with a problem: values in the store may be older than the rules for them.
     """
     made = _Zones(settings)
     warnings = tuple(
@@ -94,9 +94,11 @@ def fleet_zones(
     for name in servers:
         made.serve(server_name(name, settings), edges[name].addresses)
     others = made.delegate(made.read(settings.records, render))
-    for site, hostnames in sorted(sites.items()):
+    # Every site's own name before any hostname: no other site can take it.
+    for site in sorted(sites):
         made.steer(f"{site}.{settings.zone}", site)
         made.exists(f"_acme-challenge.{site}.{settings.zone}")
+    for site, hostnames in sorted(sites.items()):
         for hostname in sorted(hostnames):
             if settings.zone_of(hostname) is not None:
                 made.steer(hostname, site)
@@ -185,6 +187,8 @@ class _Zones:
             self.unsteered[name] = f"{name} is the name of a name server and cannot be that of site {site}"
         elif cut := self._cut(zone, name):
             self.unsteered[name] = f"site {site} is not steered at {name}: {cut} is delegated (NS in the DNS settings)"
+        elif (owner := self._steered[zone].get(name, site)) != site:
+            self.unsteered[name] = f"site {site} is not steered at {name}, which is the name of site {owner}"
         else:
             self._steered[zone][name] = site
 

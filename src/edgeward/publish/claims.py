@@ -6,7 +6,8 @@ from contextlib import suppress
 from edgeward.core.fleet import HostClaim
 from edgeward.core.site import SiteSettings
 from edgeward.errors import ConflictError, Problem
-from edgeward.publish.name_service import unsteered
+from edgeward.publish.name_service import own_name, unsteered
+from edgeward.publish.releases import read_live
 from edgeward.store.connection import Store
 
 _ATTEMPTS = 5
@@ -24,20 +25,39 @@ async def check_hostnames(store: Store, settings: SiteSettings) -> tuple[Problem
 async def unclaimed(store: Store, settings: SiteSettings) -> tuple[str, ...]:
     """Return the hostnames of a site that nobody has claimed.
 
-    Raises ConflictError that names the owner of every one that belongs to another site.
+    Raises ConflictError that names the owner of every one that belongs to another site. `<site>.<the fleet's zone>` is
+    that site's as long as it is live: no other can claim it, and no site becomes live whose name is another's already.
     """
     free: list[str] = []
     taken: list[tuple[str, str]] = []
+    own, zone = await own_name(store, settings.name)
     for hostname in settings.hostnames:
-        stored = await store.hosts.get(hostname)
-        owner = HostClaim.from_bytes(stored.value).site if stored else None
-        if owner is None:
-            free.append(hostname)
-        elif owner != settings.name:
+        claimed = await _claimed_by(store, hostname)
+        owner = claimed
+        if zone and (claimed is None or claimed == settings.name):
+            owner = await _named_so(store, hostname, zone) or claimed
+        if owner is not None and owner != settings.name:
             taken.append((hostname, owner))
+        elif claimed is None:
+            free.append(hostname)
+    if own and own not in settings.hostnames and (await read_live(store, settings.name)).release is None:
+        owner = await _claimed_by(store, own)
+        if owner is not None and owner != settings.name:
+            taken.append((own, owner))
     if taken:
-        raise _belongs(settings.name, taken)
+        raise _belongs(settings.name, taken, own)
     return tuple(free)
+
+
+async def _claimed_by(store: Store, hostname: str) -> str | None:
+    stored = await store.hosts.get(hostname)
+    return HostClaim.from_bytes(stored.value).site if stored else None
+
+
+async def _named_so(store: Store, hostname: str, zone: str) -> str | None:
+    """Return the live site whose name in the fleet's zone a hostname is, None for none."""
+    site, _, rest = hostname.partition(".")
+    return site if rest == zone and (await read_live(store, site)).release is not None else None
 
 
 async def claim(store: Store, wanted: HostClaim) -> int | None:
@@ -48,8 +68,7 @@ async def claim(store: Store, wanted: HostClaim) -> int | None:
     try:
         return await store.hosts.create(wanted.hostname, wanted.to_bytes())
     except ConflictError:
-        stored = await store.hosts.get(wanted.hostname)
-        owner = HostClaim.from_bytes(stored.value).site if stored else "somebody else"
+        owner = await _claimed_by(store, wanted.hostname) or "somebody else"
         if owner == wanted.site:
             return None
         raise _belongs(wanted.site, [(wanted.hostname, owner)]) from None
@@ -80,11 +99,13 @@ async def claim_again(store: Store, wanted: HostClaim) -> None:
     )
 
 
-def _belongs(site: str, taken: Sequence[tuple[str, str]]) -> ConflictError:
+def _belongs(site: str, taken: Sequence[tuple[str, str]], own: str = "") -> ConflictError:
+    """own: the name that the site has by its own; no change of its hostnames gives that up."""
     said = ", ".join(f"{hostname} belongs to site {owner}" for hostname, owner in taken)
+    way = "give this site another name" if taken[0][0] == own else "take the hostname out of edgeward.toml"
     return ConflictError(
         f"site {site} cannot be published: {said}",
-        hint=f"edgeward site rm {taken[0][1]}, or take the hostname out of edgeward.toml",
+        hint=f"edgeward site rm {taken[0][1]}, or {way}",
         site=site,
         taken=dict(taken),
     )

@@ -135,6 +135,16 @@ async def read_situation(store: Store, settings: DnsSettings | None = None) -> S
     )
 
 
+async def own_name(store: Store, site: str) -> tuple[str, str]:
+    """Return the name of a site in the fleet's own zone, and that zone; both "" while no settings can be read."""
+    stored = await store.fleet.get(KEY)
+    try:
+        zone = DnsSettings.from_bytes(stored.value).zone if stored else ""
+    except SchemaError:
+        zone = ""
+    return (f"{site}.{zone}", zone) if zone else ("", "")
+
+
 async def unsteered(store: Store, site: str, hostnames: tuple[str, ...]) -> tuple[str, ...]:
     """Return a sentence for each name at which a site with these hostnames would not be steered, none without DNS.
 
