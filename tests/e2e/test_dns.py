@@ -13,7 +13,7 @@ import dns.message
 import pytest
 
 from cities import city, city_database
-from fleet import Fleet, prepare_fleet, started
+from fleet import EdgeProcess, Fleet, prepare_fleet, started
 from program import Program, Ran
 from publishing import write_site
 from waiting import eventually
@@ -120,6 +120,24 @@ async def shows_what_there_is(operator: Operator) -> None:
     assert ["fra", "up"] in rows
 
 
+async def explains_every_kind_of_name(operator: Operator, fra: EdgeProcess, iad: EdgeProcess) -> None:
+    """A steered name, one with fixed records, and what is none of either."""
+    run, found = operator.run, operator.found
+    why = await found("explain", "www.example.test", GERMAN)
+    assert (why["site"], why["addresses"], why["ttl"]) == ("www", [fra.address], 30)
+    assert [each["edge"] for each in why["ranked"]] == ["fra", "iad"]
+    assert f"{AMERICAN}: {iad.address} " in (await run("dns", "explain", "www.example.test", AMERICAN)).out
+    assert "no IP address" in (await run("dns", "explain", "www.example.test", "nowhere", code=2)).err
+    assert (await found("explain", "x.example.test", GERMAN, code=6))["error"]["kind"] == "NotFoundError"
+
+    mail = await found("explain", "mail.example.test", GERMAN)
+    assert (mail["site"], mail["records"][0]["values"]) == (None, ["192.0.2.25"])
+    assert "the same for everybody" in (await run("dns", "explain", "mail.example.test", GERMAN)).out
+    out = (await run("dns", "explain", "www.elsewhere.test", GERMAN, code=6)).err
+    assert "www.elsewhere.test is in none of the fleet's zones (fleet.test, example.test)" in out
+    assert "no name of a record" in (await run("dns", "explain", "a..example.test", GERMAN, code=2)).err
+
+
 @pytest.mark.timeout(300)
 async def test_zones_are_applied_shown_explained_and_checked(edgeward, tmp_path, loopback_addresses) -> None:
     """Each command as a process, for people and with --json; exit codes tell bad input, unknown names and differences
@@ -153,19 +171,7 @@ async def test_zones_are_applied_shown_explained_and_checked(edgeward, tmp_path,
 
         await shows_what_there_is(operator)
 
-        why = await found("explain", "www.example.test", GERMAN)
-        assert (why["site"], why["addresses"], why["ttl"]) == ("www", [fra.address], 30)
-        assert [each["edge"] for each in why["ranked"]] == ["fra", "iad"]
-        assert f"{AMERICAN}: {iad.address} " in (await run("dns", "explain", "www.example.test", AMERICAN)).out
-        assert "no IP address" in (await run("dns", "explain", "www.example.test", "nowhere", code=2)).err
-        assert (await found("explain", "x.example.test", GERMAN, code=6))["error"]["kind"] == "NotFoundError"
-
-        mail = await found("explain", "mail.example.test", GERMAN)
-        assert (mail["site"], mail["records"][0]["values"]) == (None, ["192.0.2.25"])
-        assert "the same for everybody" in (await run("dns", "explain", "mail.example.test", GERMAN)).out
-        out = (await run("dns", "explain", "www.elsewhere.test", GERMAN, code=6)).err
-        assert "www.elsewhere.test is in none of the fleet's zones (fleet.test, example.test)" in out
-        assert "no name of a record" in (await run("dns", "explain", "a..example.test", GERMAN, code=2)).err
+        await explains_every_kind_of_name(operator, fra, iad)
 
         # A server answers for the site's hostname once its steering table is built.
         await eventually(lambda: answered(fleet, "www.example.test"), within=60, ignoring=(dns.exception.Timeout,))
