@@ -12,7 +12,7 @@ import dns.rcode
 
 from deploying import Deployer
 from fleet import EdgeProcess
-from name_servers import NEAR, WITHIN, ask, seconds_until_gone, sends_home, steering
+from name_servers import NEAR, WITHIN, ask, named, seconds_until_gone, sends_home, steering
 from waiting import eventually
 
 
@@ -75,3 +75,28 @@ async def test_a_server_whose_agent_is_frozen_does_not_name_an_edge_that_dies_me
 
 async def code_is_good(server: EdgeProcess) -> bool:
     return await code(server, "www.example.test", client=NEAR["syd"]) == dns.rcode.NOERROR
+
+
+async def test_an_agent_that_goes_on_names_no_edge_that_died_while_it_stood_still(
+    tmp_path: Path, loopback_addresses: Callable[[], str], deployer: Deployer
+) -> None:
+    """In a fleet of two nobody else tells it: it looks before it says anything of the other."""
+    async with steering(tmp_path / "fleet", loopback_addresses, deployer, edges=2) as fleet:
+        fra, iad = fleet["fra"], fleet["iad"]
+        with frozen(iad):
+            await fra.kill()
+            await eventually(lambda: code_is(iad, dns.rcode.SERVFAIL), within=8)
+        answers: list[set[str]] = []
+
+        async def steered_again() -> bool:
+            answers.append(await named(iad, NEAR["fra"]))
+            return bool(answers[-1])
+
+        await eventually(steered_again, within=10)
+        for _ in range(100):
+            answers.append(await named(iad, NEAR["fra"]))
+        assert {address for each in answers for address in each} == {iad.address}
+
+
+async def code_is(server: EdgeProcess, wanted: int) -> bool:
+    return await code(server, "www.example.test", client=NEAR["fra"]) == wanted

@@ -71,6 +71,10 @@ class Trend:
         """Whether the last result was a success, as far as there is an opinion."""
         return self.run == 0 if self.up else self.up is False and self.run > 0
 
+    def doubted(self, rules: Rules) -> "Trend":
+        """Return what is left of an opinion after a while in which nobody has looked: one failure ends it."""
+        return self if self.up is False else Trend(self.up, rules.fall - 1, self.because)
+
     def after(self, result: Result, rules: Rules) -> "Trend":
         """Return the opinion after one more result.
 

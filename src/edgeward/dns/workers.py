@@ -10,7 +10,7 @@ import logging
 import socket
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -44,12 +44,23 @@ class Listening:
 
 
 class Workers:
-    """Runs the workers. view, table: the files that they answer from. secret: key of the cookies, 16 bytes."""
+    """Runs the workers. view, table: the files that they answer from. secret: key of the cookies, 16 bytes. watching:
+    whether what they are told of the edges is of now; while it is not, they are told nothing, and fall silent.
+    """
 
-    def __init__(self, listening: Listening, *, view: Path, table: Path, secret: bytes) -> None:
+    def __init__(
+        self,
+        listening: Listening,
+        *,
+        view: Path,
+        table: Path,
+        secret: bytes,
+        watching: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._listening = listening
         self._files = view, table
         self._secret = secret
+        self._watching = watching
         self._running: dict[int, asyncio.subprocess.Process] = {}
         self._answers: dict[int, Counter[int]] = {}
         self._moment = b""
@@ -97,6 +108,9 @@ class Workers:
             await asyncio.sleep(BEAT)
 
     def _send(self, data: bytes) -> None:
+        if not self._watching():
+            self._behind.update(self._running)
+            return
         for number, process in self._running.items():
             assert process.stdin is not None
             if process.stdin.is_closing():

@@ -14,6 +14,8 @@ T = TypeVar("T")
 _TICK: Final = 0.05
 _MOST: Final = 0.1
 """Seconds that pass at most between two ticks: what is beyond them is lag."""
+_STALL: Final = 3.0
+"""Seconds of lag at once after which what was known before is no longer believed: an edge may have died in them."""
 
 
 class LoopClock:
@@ -25,6 +27,8 @@ class LoopClock:
         self._alive = 0.0
         self.lag = 0.0
         """Seconds that did not count, all together."""
+        self.stalled: Callable[[], None] = lambda: None
+        """Called when the loop goes on after a stall."""
 
     def now(self) -> float:
         """Return the time; it never goes back."""
@@ -37,6 +41,8 @@ class LoopClock:
         self._alive += min(passed, _MOST)
         self.lag += max(0.0, passed - _MOST)
         self._ticked = now
+        if passed > _STALL:
+            self.stalled()
 
     async def run(self) -> None:
         """Keep the clock going until cancelled."""

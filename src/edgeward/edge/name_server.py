@@ -88,6 +88,7 @@ class EdgeNameServer:
             view=self._view_file,
             table=self._table_file,
             secret=self._secret(),
+            watching=lambda: verdicts.watching,
         )
         with contextlib.suppress(OSError, SchemaError):
             self._written = View.from_bytes(self._view_file.read_bytes())

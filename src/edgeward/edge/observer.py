@@ -14,6 +14,9 @@ from edgeward.edge.probe import Endpoint, Probe, family_of
 _JITTER: Final = 0.2
 """Share of the interval by which a probe may come sooner, so that observers do not fall into step."""
 
+_SETTLING: Final = 3.0
+"""Seconds after a doubt in which every address has been asked once, unless the machine is very slow."""
+
 Reference = tuple[str, int]
 """An outside address and port that answers TCP."""
 
@@ -64,6 +67,22 @@ class Observer:
         self._watched: dict[Endpoint, _Watched] = {}
         self._retarget = asyncio.Event()
         self._wanted: frozenset[Endpoint] = frozenset()
+        self._doubts = 0
+        self._unsettled: set[Endpoint] = set()
+        self._settled_by = 0.0
+
+    def doubt(self) -> None:
+        """Believe what was seen until now no longer than to the next failure: nobody has looked for a while."""
+        self._doubts += 1
+        for watched in self._watched.values():
+            watched.trend = watched.trend.doubted(self._rules)
+        self._unsettled = set(self._watched)
+        self._settled_by = self._clock.now() + _SETTLING
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that is watched has been looked at since the last doubt."""
+        return not self._unsettled & self._watched.keys() or self._clock.now() >= self._settled_by
 
     def watch(self, endpoints: Iterable[Endpoint]) -> None:
         """Make these all that is probed."""
@@ -101,13 +120,17 @@ class Observer:
                 began = self._clock.now()
                 live = self._live()
                 releases = {site: each.release for site, each in live.expected.items()} if live else {}
-                self._take(watched, await probe.ask(releases))
+                doubts, result = self._doubts, await probe.ask(releases)
+                # What was asked before a stall says nothing of after it.
+                if doubts == self._doubts:
+                    self._take(watched, result)
                 pause = self._rules.interval * random.uniform(1 - _JITTER, 1)  # noqa: S311 (as above)
                 await asyncio.sleep(max(0.0, began + pause - self._clock.now()))
         finally:
             await probe.close()
 
     def _take(self, watched: _Watched, result: Result) -> None:
+        self._unsettled.discard(watched.endpoint)
         before = watched.trend.up, watched.lacking
         if result.failure is None and watched.endpoint.family in self._distrusted():
             # An edge that answers speaks for the network as a reference does.

@@ -83,8 +83,21 @@ class Verdicts:
         )
         self._log = VerdictLog(store, conditions, edge=self._name, epoch=epoch, clock=self.clock.now)
 
+    @property
+    def watching(self) -> bool:
+        """Whether what is known of the edges is of now: after a stall that is so once all have been looked at again."""
+        self.clock.tick()
+        return self.observer.settled
+
+    def _begin_anew(self) -> None:
+        _LOG.warning("this agent stood still for some seconds: it looks at all edges before it says anything of them")
+        self._received.clear()
+        self.observer.doubt()
+
     async def run(self) -> None:
         """Observe, listen and judge until cancelled."""
+        self.clock.tick()
+        self.clock.stalled = self._begin_anew
         async with asyncio.TaskGroup() as group:
             group.create_task(self.clock.run(), name="loop clock")
             group.create_task(self.observer.run(), name="observer")
