@@ -6,9 +6,7 @@ import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,10 +17,12 @@ from edgeward.core.deployers import Deployer, Deployers, release_statement
 from edgeward.core.digest import Digest, digest_of
 from edgeward.edge.stager import Refused
 from edgeward.errors import CorruptionError, DiskError, NotFoundError, SchemaError
+from edgeward.publish.intent import intent
 from edgeward.serve.blobs import BlobFolder
 from edgeward.store.blobs import BlobSource
 from edgeward.store.connection import StoreAddress, open_store
 from edgeward.store.layout import chunk_subject
+from waiting import eventually
 
 PAGES = {"/index.html": "<p>hello</p>" * 100, "/small.txt": "x", "/assets/app.3f9a1c7e.js": "1;" * 200}
 
@@ -134,67 +134,52 @@ async def test_a_blob_that_lies_corrupt_on_the_disk_is_fetched_again(store, part
 
 
 async def test_an_asset_that_somebody_wrote_to_is_mended_everywhere(store, parts: Parts) -> None:
-    """A file changed behind our back is found by its time when its folder is linked anew; old tree, new tree and kept
-    folder are made right. In a folder in which nothing differs the comparison of trees finds it.
+    """A file changed behind our back is found by its time at the next staging; old tree, new tree and kept folder
+    are linked anew.
     """
     path = "/assets/app.3f9a1c7e.js"
     first = await make_release(PAGES).put(store)
     await parts.stage(first)
     await parts.serve(first)
     (parts.disk.tree(first.key) / f"identity{path}").write_text("overwritten")
-    second = await make_release({**PAGES, "/assets/new.css": "two"}).put(store)
+    second = await make_release({**PAGES, "/index.html": "two"}).put(store)
     await parts.stage(second)
     for found in (parts.read(first, path), parts.read(second, path)):
         assert found == PAGES[path]
     assert (parts.disk.kept("blog").path / f"identity{path}").read_text() == PAGES[path]
 
 
-async def test_what_the_trees_were_compared_with_in_this_minute_is_not_looked_at_again(
+async def test_what_is_served_is_looked_over_while_a_push_reads_its_folder(
     store, parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A staging looks where something differs, and everywhere else if nobody has for a minute, or with faults found."""
-    looked: list[Digest] = []
-    untouched = BlobFolder.untouched
+    """The look begins with the push's intent; what it finds is mended by the staging, which looks at nothing else."""
+    path = "/assets/app.3f9a1c7e.js"
+    first = await make_release(PAGES).put(store)
+    await parts.stage(first)
+    await parts.serve(first)
+    (parts.disk.tree(first.key) / f"identity{path}").write_text("overwritten")
+    looked: dict[str, list[str]] = {"look": [], "stage": []}
+    untouched, now = BlobFolder.untouched, "look"
 
     def noted(self: BlobFolder, digest: Digest, *rest: int) -> bool:
-        looked.append(digest)
+        looked[now].append(digest)
         return untouched(self, digest, *rest)
 
     monkeypatch.setattr(BlobFolder, "untouched", noted)
-    numbers = count()
-
-    async def pushed() -> tuple[Any, set[Digest]]:
-        """Stage and serve a release in which a page differs, and return it and which blobs were looked at."""
-        made = await make_release({**PAGES, "/index.html": f"<p>{next(numbers)}</p>"}).put(store)
-        looked.clear()
-        await parts.stage(made)
-        found = set(looked)
-        assert parts.read(made, asset) == PAGES[asset]
-        await parts.serve(made)
-        return made, found
-
-    asset = "/assets/app.3f9a1c7e.js"
-    latest, found = await pushed()
-    of_asset = {variant.digest for variant in latest.manifest.by_path[asset].variants}
-    assert of_asset <= found, "nothing is known of any"
-    for _ in range(2):
-        parts.clock.now += 29
-        latest, found = await pushed()
-        assert of_asset.isdisjoint(found)
-        assert latest.digest("/small.txt") in found
-    parts.clock.now += 29
-    latest, found = await pushed()
-    assert of_asset <= found, "of three in a row, only the first has looked at it"
-    parts.clock.now += 59
-    assert await parts.holdings.restore(latest.key, set()) == (0, {})
-    parts.clock.now += 59
-    latest, found = await pushed()
-    assert of_asset.isdisjoint(found), "the trees were compared"
-    (parts.disk.tree(latest.key) / f"identity{asset}").write_text("overwritten")
-    _, unsound = await parts.holdings.restore(latest.key, set())
-    assert set(unsound) == {latest.digest(asset)}
-    latest, found = await pushed()
-    assert of_asset <= found, "which mends it"
+    following = asyncio.create_task(parts.stager.looks.follow(store))
+    async with intent(store, "blog", lambda _: None):
+        await eventually(lambda: len(looked["look"]) >= len(PAGES))
+        second = await make_release({**PAGES, "/new.html": "two"}).put(store)
+        now = "stage"
+        await parts.stage(second)
+        to_look_at = [second.manifest.by_path[name] for name in (path, "/new.html")]
+        assert set(looked["stage"]) == {variant.digest for entry in to_look_at for variant in entry.variants}
+        third = await make_release({**PAGES, "/new.html": "three"}).put(store)
+        await parts.stage(third)
+        assert {first.digest(name) for name in PAGES} <= set(looked["stage"]), "a look counts once"
+    following.cancel()
+    for found in (parts.read(first, path), parts.read(second, path), parts.read(third, path)):
+        assert found == PAGES[path]
 
 
 async def test_a_blob_that_is_damaged_on_its_way_is_asked_for_again(

@@ -174,6 +174,7 @@ class _Edge:
         loops = {
             "follow": lambda: self.view.follow(store),
             "agent": agent.run,
+            "looks": lambda: stager.looks.follow(store),
             "missed": missed.run,
             "engine": self.switching.tend,
             "scrub": scrub.run,

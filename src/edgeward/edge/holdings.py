@@ -29,8 +29,6 @@ from edgeward.serve.kept import KeptAsset
 _LOG = logging.getLogger("edgeward.edge")
 _DAY = 86_400
 _MINUTE = 60
-_FRESH = 60.0
-"""Seconds for which a look at the files of a tree counts, from its begin."""
 
 
 class Holdings:
@@ -53,8 +51,6 @@ class Holdings:
         self.lost = False
         """Whether `load` found releases, and nothing that says which of them were served."""
         self.pins = Pins()
-        self._looked: dict[ReleaseKey, float] = {}
-        """Since when the files of a tree are known to be sound, all of them: a look began then (`timer`)."""
         self._edge = edge
         self._clock, self._timer = clock, timer
         self.lived = LivedTime(0, clock=clock, timer=timer)
@@ -141,12 +137,6 @@ class Holdings:
             return None
         return tree.Tree(self.disk.tree(key), manifest)
 
-    def sound_tree_of(self, site: str) -> tuple[tree.Tree | None, float]:
-        """Return the tree of a site, and since when all of it is known to be sound; None, now if not in this minute."""
-        found, now = self.tree_of(site), self._timer()
-        looked = self._looked.get((site, found.manifest.release)) if found else None
-        return (None, now) if looked is None or now - looked > _FRESH else (found, looked)
-
     async def view(self, serve: Mapping[str, Digest]) -> ServedView:
         """Return what an engine serves when these releases, all staged, are served."""
         sites: list[ServedSite] = []
@@ -204,10 +194,10 @@ class Holdings:
         if frozenset(keys) != self.state.purged:
             self._save(replace(self.state, purged=frozenset(keys)))
 
-    async def link(self, key: ReleaseKey, manifest: Manifest, packed: bytes, looked: float) -> None:
+    async def link(self, key: ReleaseKey, manifest: Manifest, packed: bytes) -> None:
         """Stage a release whose blobs are all here: manifest, tree, assets; durable when this returns.
 
-        looked: since when its files are known to be sound. Raises CorruptionError if a blob is missing, DiskError.
+        Raises CorruptionError if a blob is missing, DiskError.
         """
         async with self.writing:
             await to_the_end(self.disk.save_manifest, manifest.release, packed)
@@ -219,7 +209,7 @@ class Holdings:
                 # Also when this was cancelled in the last moment: a tree that is there is known.
                 if self.disk.tree(key).exists():
                     self.staged[key] = manifest.settings.hostnames
-                    self._fresh[key], self._looked[key] = manifest, looked
+                    self._fresh[key] = manifest
         await self.keep(key[0])
 
     async def drop_lost(self) -> tuple[ReleaseKey, ...]:
@@ -236,7 +226,7 @@ class Holdings:
 
     async def unstage(self, key: ReleaseKey) -> None:
         """Take the trees of a release away. Its manifest and blobs stay for `sweep` to judge."""
-        for known in (self.staged, self._fresh, self._looked, self._assets):
+        for known in (self.staged, self._fresh, self._assets):
             known.pop(key, None)
         async with self.writing:
             await to_the_end(tree.unstage, self.disk.tree(key))
@@ -313,14 +303,9 @@ class Holdings:
         seen: as `repair.restore` has it. Returns how many, and the blobs (with sizes) to be fetched again for the rest.
         """
         async with self.writing:
-            self._looked.pop(key, None)
             if key not in self.staged:
                 return 0, {}
-            began = self._timer()
-            count, unsound = await to_the_end(repair.restore, self.disk, key, seen, self._manifests.get(key[0]))
-            if not unsound:
-                self._looked[key] = began
-            return count, unsound
+            return await to_the_end(repair.restore, self.disk, key, seen, self._manifests.get(key[0]))
 
     async def rescue_manifest(self, key: ReleaseKey) -> None:
         """Put back the manifest of a staged release that cannot be read any more, if it is in memory.

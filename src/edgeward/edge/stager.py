@@ -13,10 +13,10 @@ from edgeward.core.digest import Digest
 from edgeward.core.fleet import ReleaseRecord
 from edgeward.core.release import Entry, Manifest, unpack_manifest
 from edgeward.edge.holdings import Holdings
+from edgeward.edge.looks import Looks
 from edgeward.edge.signatures import why_not_trusted
 from edgeward.edge.threads import to_the_end
 from edgeward.errors import CorruptionError, DiskError, EdgewardError, NotFoundError, SchemaError
-from edgeward.serve.tree import linked_anew
 
 _LOG = logging.getLogger("edgeward.edge")
 _AT_ONCE = 4
@@ -44,6 +44,7 @@ class Stager:
     """Stages releases, a few at once; all that it does may be repeated."""
 
     def __init__(self, holdings: Holdings, source: BlobSource, *, reserve: int) -> None:
+        self.looks = Looks(holdings)
         self._holdings = holdings
         self._disk = holdings.disk
         self._source = source
@@ -67,9 +68,9 @@ class Stager:
                 refusal = f"{len(taken_out)} of its blobs were taken down by a purge"
                 raise Refused(refusal, digests=sorted(taken_out)[:10])
             async with self._holdings.pinned(manifest.digests):
-                like, looked = self._holdings.sound_tree_of(record.site)
-                await self._have(linked_anew(manifest, like))
-                await self._holdings.link((record.site, record.release), manifest, packed, looked)
+                sound = await self.looks.sound(record.site)
+                await self._have([entry for entry in manifest.entries if not _is(sound.get(entry.path), entry)])
+                await self._holdings.link((record.site, record.release), manifest, packed)
 
     async def stage_assets(self, record: ReleaseRecord) -> None:
         """Have the manifest and the immutable assets' blobs of a release here, and nothing else of it.
@@ -193,3 +194,8 @@ class Stager:
             self._disk.blobs.remove(digest)
         self._disk.blobs.adopt_all(batch)
         return unsound
+
+
+def _is(known: Entry | None, entry: Entry) -> bool:
+    """Whether two entries are equal. Most are one object, which comparing them would not notice."""
+    return known is entry or known == entry

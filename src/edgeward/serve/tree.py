@@ -13,7 +13,7 @@ forty thousand links.
 import errno
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,13 +91,6 @@ def stage(manifest: Manifest, blobs: BlobFolder, root: Path, like: Tree | None =
         blobs.sync()
     except OSError as error:
         raise disk_error("stage a release at", root, error) from error
-
-
-def linked_anew(manifest: Manifest, like: Tree | None) -> Sequence[Entry]:
-    """Return the entries whose files `stage` links; the others are in folders that it takes over from `like`."""
-    if (untouched := _untouched(manifest, like)) is None:
-        return manifest.entries
-    return [entry for entry in manifest.entries if untouched.topmost(entry.path.rpartition("/")[0]) is None]
 
 
 def is_there(root: Path) -> bool:
