@@ -82,8 +82,8 @@ def push(
 
     Edges that do not report or are drained are not waited for. A push of what is live already changes nothing.
     """
-    from edgeward.publish.ahead import look_ahead
-    from edgeward.publish.places import Places
+    from edgeward.publish.build import everything_wrong
+    from edgeward.publish.push import push as publish
     from edgeward.publish.values import PushOptions, Waiting
 
     project = find_project(folder, name=name, hostnames=tuple(hostname or ()))
@@ -100,16 +100,9 @@ def push(
         jobs=jobs,
     )
     if project.problems:
-        from edgeward.publish.build import everything_wrong
-
         raise everything_wrong(options, project.problems, project.unread)
-    with progress_view(quiet=quiet) as progress, look_ahead(options, Places.of_user().cache, progress) as ahead:
-        # Loaded while another core compresses what has changed.
-        from edgeward.publish.push import push as publish
-
-        result = with_store(
-            lambda store: publish(options, store, progress, ahead=ahead), fleet=fleet, in_project=project.fleet
-        )
+    with progress_view(quiet=quiet) as progress:
+        result = with_store(lambda store: publish(options, store, progress), fleet=fleet, in_project=project.fleet)
     for problem in result.warnings:
         views.warn(str(problem))
     if as_json:

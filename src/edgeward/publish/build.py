@@ -94,15 +94,14 @@ def draft(
     unread: frozenset[str] = frozenset(),
     on_read: Callable[[int], None] | None = None,
     previous: Manifest | None = None,
-    scanned: Scan | None = None,
 ) -> Draft:
     """Scan `folder`, parse its rules and check all that can be checked without a fleet.
 
     Raises InputError with every problem found. strict: warnings are problems. unread: keys of edgeward.toml in whose
     place `settings` has a default: what may be a problem for that reason alone is none. previous: the release before,
-    whose entries save time where files have not changed. scanned: the folder, where it has been read already.
+    whose entries save time where files have not changed.
     """
-    found = scanned or scan(folder, cache=cache, limits=limits, jobs=jobs, on_read=on_read)
+    found = scan(folder, cache=cache, limits=limits, jobs=jobs, on_read=on_read)
     problems = list(found.problems)
     hostnames = None if "hostnames" in unread else settings.hostnames
     redirects, warnings = _redirects(found, hostnames, problems)

@@ -4,9 +4,6 @@ The use-cases never print. A front door gives an object with one method; tests a
 `append`.
 """
 
-import asyncio
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -69,21 +66,3 @@ class Progress(Protocol):
 def silent(event: Event, /) -> None:
     """Show nothing."""
     del event
-
-
-def from_threads(progress: Progress, phase: Phase, *, sizes: bool = False) -> Callable[[int], None]:
-    """Return a function that threads may call with what is done: altogether, or (sizes) since the last call.
-
-    Call it on the event loop, where `progress` is called too.
-    """
-    loop = asyncio.get_running_loop()
-    lock = threading.Lock()
-    total = 0
-
-    def tell(done: int) -> None:
-        nonlocal total
-        with lock:
-            total = total + done if sizes else done
-            loop.call_soon_threadsafe(progress, Advanced(phase, total))
-
-    return tell

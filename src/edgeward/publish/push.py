@@ -18,7 +18,6 @@ from edgeward.core.digest import Digest, digest_of
 from edgeward.core.fleet import HostClaim, ReleaseRecord
 from edgeward.core.release import Manifest, pack_manifest
 from edgeward.errors import ConflictError, CorruptionError, DiskError, EdgewardError, InputError, NotFoundError, Problem
-from edgeward.publish.ahead import Ahead
 from edgeward.publish.build import Build, Draft, build, changes, check_loss, clock, draft, refusal
 from edgeward.publish.claims import check_hostnames
 from edgeward.publish.deployer import Signer, deployer_name, load_signer
@@ -26,7 +25,7 @@ from edgeward.publish.fleet_settings import read_deployers, read_limits
 from edgeward.publish.git import commit_subject
 from edgeward.publish.intent import Intent, intent, nobody_erases
 from edgeward.publish.places import Places
-from edgeward.publish.progress import Finished, Noticed, Phase, Progress, Started, from_threads, silent
+from edgeward.publish.progress import Advanced, Finished, Noticed, Phase, Progress, Started, silent
 from edgeward.publish.promote import Promotion, after_the_move, follow, make_live
 from edgeward.publish.releases import Live, live_manifest, read_live
 from edgeward.publish.roll_call import RollCall, call_roll
@@ -52,7 +51,6 @@ class _Push:
     store: Store
     progress: Progress
     places: Places
-    ahead: Ahead | None
     began: float = field(default_factory=time.monotonic)
     timings: dict[str, float] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -82,8 +80,6 @@ class _Push:
             return await asyncio.to_thread(work)
         except asyncio.CancelledError:
             self.stop.set()
-            if self.ahead:
-                self.ahead.stop.set()
             raise
 
 
@@ -117,20 +113,14 @@ class _Moving:
 
 
 async def push(
-    options: PushOptions,
-    store: Store,
-    progress: Progress = silent,
-    *,
-    places: Places | None = None,
-    ahead: Ahead | None = None,
+    options: PushOptions, store: Store, progress: Progress = silent, *, places: Places | None = None
 ) -> PushResult:
     """Publish a folder.
 
     Raises InputError (every problem of the folder at once), ConflictError (a hostname of another site; another push was
-    faster), QuorumError, StoreError, DiskError. places: cache and keys, None = this user's. ahead:
-    what was done of it before.
+    faster), QuorumError, StoreError, DiskError. places: cache and keys, None = this user's.
     """
-    run = _Push(options, store, progress, places or Places.of_user(), ahead)
+    run = _Push(options, store, progress, places or Places.of_user())
     if options.dry_run:
         return await _plan(run)
     async with intent(store, run.site, progress) as held, call_roll(store) as roll:
@@ -162,11 +152,9 @@ async def _prepare(run: _Push) -> _Ready:
     """Read the fleet and the folder, check everything, compress, and ask what the store lacks."""
     options = run.options
     limits = await read_limits(run.store)
-    scanned = run.ahead.read_under(limits) if run.ahead else None
-    began = time.monotonic() - (run.ahead.seconds if run.ahead and scanned else 0)
-    if scanned is None:
-        run.progress(Started("scan"))
-    relay = from_threads(run.progress, "scan")
+    began = time.monotonic()
+    run.progress(Started("scan"))
+    relay = _relay(run, "scan")
     before = await _before(run)
     found = await run.in_thread(
         lambda: draft(
@@ -179,7 +167,6 @@ async def _prepare(run: _Push) -> _Ready:
             allow_no_index=options.allow_no_index,
             on_read=relay,
             previous=before.manifest,
-            scanned=scanned,
         )
     )
     run.finished("scan", began, f"{len(found.scan.files):,} files, {found.scan.reread:,} read")
@@ -213,15 +200,13 @@ async def _build(run: _Push, found: Draft, before: _Before) -> tuple[Build, Miss
     now = clock(run.options.now)
     moment = int(time.time()) if now is None else now
     began = time.monotonic()
-    relay = from_threads(run.progress, "compress", sizes=True)
+    relay = _relay(run, "compress", sizes=True)
     loop = asyncio.get_running_loop()
 
     def plan(count: int, size: int) -> None:
         if count:
             loop.call_soon_threadsafe(run.progress, Started("compress", size, "bytes"))
 
-    if run.ahead:
-        await run.in_thread(run.ahead.wait)
     distrust: frozenset[Digest] = frozenset()
     run.taken_out = await run.store.blobs.taken_out()
     stored: frozenset[Digest] = frozenset()
@@ -373,6 +358,21 @@ async def _signer(run: _Push) -> Signer | None:
 def _message(run: _Push) -> str:
     text = run.options.message if run.options.message is not None else commit_subject(run.options.folder)
     return "".join(letter if letter.isprintable() else " " for letter in text).strip()[:_MESSAGE_LENGTH]
+
+
+def _relay(run: _Push, phase: Phase, *, sizes: bool = False) -> Callable[[int], None]:
+    """Return a function that threads may call with what is done: altogether, or (sizes) since the last call."""
+    loop = asyncio.get_running_loop()
+    lock = threading.Lock()
+    total = 0
+
+    def tell(done: int) -> None:
+        nonlocal total
+        with lock:
+            total = total + done if sizes else done
+            loop.call_soon_threadsafe(run.progress, Advanced(phase, total))
+
+    return tell
 
 
 def _result(run: _Push, ready: _Ready, outcome: str, message: str, moved: MoveResult | None) -> PushResult:

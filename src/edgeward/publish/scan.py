@@ -60,8 +60,8 @@ class ScannedFile:
 @dataclass(frozen=True, slots=True)
 class Scan:
     """What a folder holds. files: sorted by path. rules: bytes of each of RULE_FILES that is there. left_out: dot
-    names, folders with a "/" at their end. problems: what cannot be published; those files are not in `files`. read:
-    those of the files whose bytes were read. reread: how many were, also with a problem.
+    names, folders with a "/" at their end. problems: what cannot be published; those files are not in `files`. reread:
+    files whose bytes were read.
     """
 
     folder: Path
@@ -69,7 +69,6 @@ class Scan:
     rules: dict[str, bytes]
     left_out: tuple[str, ...]
     problems: tuple[Problem, ...]
-    read: tuple[ScannedFile, ...]
     reread: int
 
 
@@ -112,13 +111,11 @@ def scan(
     rules = {
         name: data for name, path in sorted(walk.rules.items()) if (data := _rule_file(walk, name, path)) is not None
     }
-    files, fresh, read, reread = _digests(walk, known, jobs or os.cpu_count() or 1, on_read, clock_ns)
+    files, fresh, reread = _digests(walk, known, jobs or os.cpu_count() or 1, on_read, clock_ns)
     if known is not None:
         known.save(fresh)
-    files.extend(read)
     files.sort(key=lambda file: file.path)
-    left_out, problems = tuple(sorted(walk.left_out)), tuple(sorted(walk.problems))
-    return Scan(root, tuple(files), rules, left_out, problems, tuple(read), reread)
+    return Scan(root, tuple(files), rules, tuple(sorted(walk.left_out)), tuple(sorted(walk.problems)), reread)
 
 
 def _root(folder: Path) -> Path:
@@ -235,12 +232,11 @@ def _digests(
     jobs: int,
     on_read: Callable[[int], None] | None,
     clock_ns: Callable[[], int],
-) -> tuple[list[ScannedFile], dict[str, Known], list[ScannedFile], int]:
-    """Give each found file its digest: from the cache, or by reading it. Returns files that were known, what to
-    remember, files that were read, and how many were, also with a problem.
+) -> tuple[list[ScannedFile], dict[str, Known], int]:
+    """Give each found file its digest: from the cache, or by reading it. Returns files, what to remember, and files
+    read.
     """
     files: list[ScannedFile] = []
-    read: list[ScannedFile] = []
     remember: dict[str, Known] = {}
     to_read: list[tuple[str, str, Stamp]] = []
     for path, source, stamp in walk.found[: walk.limits.entries]:
@@ -255,12 +251,12 @@ def _digests(
         if isinstance(result, str):
             walk.problem(path.removeprefix("/"), result)
         else:
-            read.append(ScannedFile(path, source, stamp, result[1]))
+            files.append(ScannedFile(path, source, stamp, result[1]))
             if stamp.settled(now_ns):
                 remember[path] = result
         if on_read:
             on_read(done)
-    return files, remember, read, len(to_read)
+    return files, remember, len(to_read)
 
 
 def _read_all(wanted: list[tuple[str, str, Stamp]], jobs: int) -> Iterator[tuple[str, str, Stamp, Known | str]]:

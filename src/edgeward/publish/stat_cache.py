@@ -59,16 +59,12 @@ class StatCache:
     @classmethod
     def load(cls, cache: Path, folder: Path) -> "StatCache":
         """Read the cache of `folder` (resolved) below the cache folder; empty if there is none that can be read."""
-        file = _file_of(cache, folder)
+        name = hashlib.sha256(str(folder).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        file = cache / "stat" / f"{name}.json"
         try:
             return cls(file, folder, _parse(file.read_bytes(), folder))
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return cls(file, folder, {})
-
-    @classmethod
-    def knows(cls, cache: Path, folder: Path) -> bool:
-        """Whether there is a cache of `folder`."""
-        return _file_of(cache, folder.resolve()).is_file()
 
     def digest(self, path: str, stamp: Stamp) -> Digest | None:
         """Return the digest of the file at `path` if it was read when it had this very stamp."""
@@ -89,11 +85,6 @@ class StatCache:
             write_whole(self._file, json.dumps({"schema": SCHEMA, "folder": folder, "files": rows}).encode())
         except DiskError:
             return
-
-
-def _file_of(cache: Path, folder: Path) -> Path:
-    name = hashlib.sha256(str(folder).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return cache / "stat" / f"{name}.json"
 
 
 def _parse(data: bytes, folder: Path) -> Mapping[str, Known]:
