@@ -1,10 +1,7 @@
 """The program as people meet it: help, mistakes, first steps."""
 
 import json
-import subprocess
-import sys
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -199,14 +196,3 @@ def test_with_json_an_error_is_an_object_on_stdout_too(edgeward, tmp_path):
     assert (ran.code, error["kind"]) == (2, "InputError")
     assert {problem["file"] for problem in error["problems"]}
     assert error["message"] in ran.err
-
-
-@pytest.mark.parametrize("words", [["fleets", "--json"], ["push", "--help"], ["--version"]], ids=" ".join)
-def test_what_cannot_be_shown_is_an_error(words):
-    """A full disk behind stdout ends with one sentence and the exit code of a full disk, not with a traceback."""
-    with Path("/dev/full").open("w") as full:
-        ran = subprocess.run(
-            [sys.executable, "-m", "edgeward", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
-    assert ran.returncode == 8
-    assert ran.stderr == "error: what was to be shown could not be written to stdout: No space left on device\n"

@@ -1,7 +1,6 @@
 """The program `edgeward`: all commands, and the one place where an error becomes an exit code."""
 
 import contextlib
-import errno
 import gc
 import logging
 import os
@@ -17,7 +16,7 @@ from edgeward import __version__
 from edgeward.cli import exits, views
 from edgeward.cli.running import Stopped
 from edgeward.cli.shape import Group
-from edgeward.errors import DiskError, EdgewardError
+from edgeward.errors import EdgewardError
 
 _WRITING = "Your site"
 _WATCHING = "The fleet"
@@ -41,10 +40,6 @@ _MODULES = {
 
 _ELSEWHERE = {"rollback": "releases"}
 """Commands that are in a module of another name."""
-
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What writing to a file on a full disk fails with; that no file is named says that it was stdout."""
 
 
 def program(command: str = "") -> typer.Typer:
@@ -105,19 +100,10 @@ def run_command(arguments: list[str] | None = None) -> int:
         # Python flushes stdout once more at its end, and must not complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except OSError as error:
-        if error.errno not in _FULL or error.filename is not None:
-            views.show_fault(error)
-            return exits.FAULT
-        return _show(_unshown(error), as_json=False)
     except Exception as error:  # noqa: BLE001 (the last wall: a fault of ours gets a code of its own)
         views.show_fault(error)
         return exits.FAULT
     return result if isinstance(result, int) else exits.OK
-
-
-def _unshown(error: OSError) -> DiskError:
-    return DiskError(f"what was to be shown could not be written to stdout: {error.strerror}")
 
 
 def _show(error: EdgewardError, *, as_json: bool) -> int:
@@ -164,22 +150,18 @@ def main() -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    """End the process without taking the interpreter down.
+    """End the process.
 
-    After a push that takes a twentieth of a second, for objects that nobody needs any more; and where the preview
-    engine has run, a thread of Granian that is still on its way out would come back into the interpreter and abort the
-    process ("panic in a function that cannot unwind").
+    Where the preview engine has run, without taking the interpreter down: a thread of Granian that is still on its way
+    out would come back into it and abort the process ("panic in a function that cannot unwind").
     """
-    logging.shutdown()
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        pass
-    except OSError as error:
-        code = _show(_unshown(error), as_json=False)
-    with contextlib.suppress(OSError):
-        sys.stderr.flush()
-    os._exit(code)
+    if "granian" in sys.modules:
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
