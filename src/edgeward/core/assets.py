@@ -5,7 +5,7 @@ cannot be undone, so a name is fingerprinted only beyond doubt.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -21,12 +21,8 @@ AUTO_EXTENSIONS: Final = ("cjs", "css", "eot", "js", "map", "mjs", "otf", "ttf",
 _HEX: Final = r"(?=[0-9a-fA-F]*[0-9])(?=[0-9a-fA-F]*[a-fA-F])[0-9a-fA-F]{8,}"
 # "-" and "_" are base64url characters and separators both; a part between separators has neither in it.
 _BASE64URL: Final = r"(?=[A-Za-z0-9]*[A-Z])(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[0-9])[A-Za-z0-9]{8,}"
+_AUTO: Final = rf"^/(?:.*/)?[^/]*[._\-](?:{_HEX}|{_BASE64URL})(?:[._\-][^/]*)?\.(?:{'|'.join(AUTO_EXTENSIONS)})$"
 _NO_PAGE: Final = r"^(?!.*\.(?:[hH][tT][mM][lL]?|[xX][hH][tT](?:[mM][lL])?)$)"
-
-
-def fingerprint_regex(extensions: Iterable[str] = AUTO_EXTENSIONS) -> str:
-    """Return the regex of decoded entry paths that have a fingerprint in the name and one of these extensions."""
-    return rf"^/(?:.*/)?[^/]*[._\-](?:{_HEX}|{_BASE64URL})(?:[._\-][^/]*)?\.(?:{'|'.join(extensions)})$"
 
 
 def immutable_regex(settings: SiteSettings) -> str:
@@ -35,7 +31,7 @@ def immutable_regex(settings: SiteSettings) -> str:
     Pages never are, whatever the patterns say. With no patterns at all (an empty list) it matches nothing.
     """
     if settings.immutable is None:
-        return fingerprint_regex()
+        return _AUTO
     if not settings.immutable:
         return r"^(?!)"
     bodies = "|".join(compile_pattern(text).regex(encoded=False) for text in settings.immutable)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from edgeward.core.assets import AUTO_EXTENSIONS, fingerprint_regex
+from edgeward.core.assets import AUTO_EXTENSIONS
 from edgeward.core.fields import HSTS, IMMUTABLE, REVALIDATE
 from edgeward.core.media_types import media_type
 from edgeward.core.release import Manifest
@@ -17,7 +17,7 @@ from edgeward.core.rulebook import class_of
 from edgeward.serve.nginx.book import Book, block, matching
 from edgeward.serve.nginx.fields import CONTENT_TYPE, NOSNIFF, REFERRER, add_header
 from edgeward.serve.nginx.headers import field_names, field_values
-from edgeward.serve.nginx.quote import Value, literal, token, value, variable
+from edgeward.serve.nginx.quote import Value, literal, value, variable
 from edgeward.serve.nginx.settings import ERROR_LOG
 from edgeward.serve.nginx.sites import immutable_regexes
 
@@ -36,17 +36,15 @@ class Hot:
     """What the short way of a site is made of.
 
     root: its tree, by a short name that ends with the generation. mode: letter of its clean URLs (`candidates`).
-    page_lines: `add_header` lines of what is never immutable. file_lines: of files whose name decides that, by patterns
-    of the site's own. forever_lines: of files with a fingerprint in the name, where that decides. by_path: a line
-    depends on the request path. single: extensions that only files without variants have. judged: extensions of files
-    that may be immutable.
+    page_lines: `add_header` lines of what is never immutable. file_lines: of files whose name decides that. by_path: a
+    line depends on the request path. single: extensions that only files without variants have. judged: extensions of
+    files that may be immutable.
     """
 
     root: Value
     mode: str
     page_lines: Sequence[str]
     file_lines: Sequence[str]
-    forever_lines: Sequence[str]
     by_path: bool
     single: Sequence[str]
     judged: frozenset[str]
@@ -59,19 +57,19 @@ def hot_of(book: Book, manifest: Manifest, *, root: Value, mode: str, edge: str)
         return None
     if any(entry.media_type != media_type(entry.path) for entry in manifest.entries):
         return None
+    regexes = immutable_regexes(manifest.settings)
+    # A fingerprint has a digit: most names are told apart from one by that alone.
+    ahead = "(?=.*[0-9])" if manifest.settings.immutable is None else ""
+    cases = [matching(f"^/[a-z]+{ahead}{regex}", literal(IMMUTABLE)) for regex in regexes]
+    held = book.map("ew_hot_cache_control", _URI, cases, literal(REVALIDATE), why="of files that are no pages")
     pages = _lines(book, manifest, edge, literal(REVALIDATE))
-    files, forever = pages, _lines(book, manifest, edge, literal(IMMUTABLE))
-    if manifest.settings.immutable is not None:
-        regexes = immutable_regexes(manifest.settings)
-        cases = [matching(f"^/[a-z]+{regex}", literal(IMMUTABLE)) for regex in regexes]
-        held = book.map("ew_hot_cache_control", _URI, cases, literal(REVALIDATE), why="of files that are no pages")
-        files, forever = _lines(book, manifest, edge, held), []
+    files = _lines(book, manifest, edge, held)
     varied = {_extension(entry.path) for entry in manifest.entries if len(entry.variants) > 1}
     single = [suffix for suffix in _SINGLE if suffix not in varied]
     every = frozenset((*_CODED, *_SINGLE))
     judged = every if manifest.settings.immutable is not None else every & frozenset(AUTO_EXTENSIONS)
     by_path = any("${ew_" in line for line in pages)
-    return Hot(root, mode, pages, files, forever, by_path=by_path, single=single, judged=judged)
+    return Hot(root, mode, pages, files, by_path=by_path, single=single, judged=judged)
 
 
 def hot_locations(hot: Hot) -> list[str]:
@@ -104,19 +102,12 @@ def hot_locations(hot: Hot) -> list[str]:
         ([suffix for suffix in coded_suffixes if suffix not in hot.judged], [*opening, *hot.page_lines, *files]),
         ([suffix for suffix in hot.single if suffix in hot.judged], [*bare, *hot.file_lines]),
     ]
-    by_name = [(rf"\.(?:{'|'.join(suffixes)})$", lines) for suffixes, lines in kinds if suffixes]
-    if hot.forever_lines:
-        named = [
-            ([suffix for suffix in coded_suffixes if suffix in hot.judged], [*opening, *hot.forever_lines, *files]),
-            ([suffix for suffix in hot.single if suffix in hot.judged], [*bare, *hot.forever_lines]),
-        ]
-        # A fingerprint has a digit: most names are told apart from one by that alone.
-        ahead = "^(?=.*[0-9])"
-        by_name = [
-            *((ahead + fingerprint_regex(suffixes).removeprefix("^"), lines) for suffixes, lines in named if suffixes),
-            *by_name,
-        ]
-    by_suffix = [line for regex, lines in by_name for line in block(f"location ~ {token(regex)}", *lines)]
+    by_suffix = [
+        line
+        for suffixes, lines in kinds
+        if suffixes
+        for line in block(rf'location ~ "\.(?:{"|".join(suffixes)})$"', *lines)
+    ]
     return [
         "# the short way",
         *block("location = /", *page(literal("/index.html"))),
