@@ -5,6 +5,7 @@ import datetime as dt
 import ipaddress
 import json
 import ssl
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from edgeward.edge.loop_clock import LoopClock
 from edgeward.edge.probe import BRIEF, HEALTH, Endpoint, Probe, brief_bytes
 from edgeward.serve.engine import ServedView
 from edgeward.serve.preview.engine import PreviewEngine
+from islands import made_island, needs_root
 
 R1, R2 = "1" * 64, "2" * 64
 NAME = "www.example.test"
@@ -177,6 +179,24 @@ async def test_nobody_there_and_no_way_there(loopback_address: str) -> None:
     nowhere = await Probe(Endpoint("syd", "255.255.255.255", 80, NAME), clock=clock, latency=1).ask({})
     assert nowhere.own
     assert nowhere.failure is not None
+
+
+@needs_root
+@pytest.mark.parametrize("family", [4, 6])
+async def test_a_router_that_knows_no_way_is_a_failure_of_the_edge(family: int) -> None:
+    """A prefix that is no longer announced is answered by a router on the way (ICMP, "net unreachable"): connect(2)
+    then fails as it does on a machine without a network, and the edge is gone all the same.
+    """
+    with made_island() as island:
+        beyond, router = ("198.18.77", f"{island.net}.3") if family == 4 else ("fd77:77:77", f"{island.net6}:3")
+        network, there = (f"{beyond}.0/24", f"{beyond}.5") if family == 4 else (f"{beyond}::/48", f"{beyond}::5")
+        forwarding = "net.ipv4.ip_forward" if family == 4 else "net.ipv6.conf.all.forwarding"
+        subprocess.run(["ip", "netns", "exec", island.name, "sysctl", "-qw", f"{forwarding}=1"], check=True)
+        subprocess.run(["ip", f"-{family}", "route", "add", network, "via", router], check=True)
+        gone = await Probe(Endpoint("syd", there, 80, NAME), clock=LoopClock(), latency=3).ask({})
+        assert gone.failure is not None
+        assert "Network is unreachable" in gone.failure
+        assert not gone.own
 
 
 async def test_a_kept_connection_that_was_closed_is_no_failure(loopback_address: str) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import errno
 import json
 import os
+import socket
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,11 +26,12 @@ HEALTH: Final = "/.well-known/edgeward/health"
 _MOST_BYTES: Final = 16 * 1024 * 1024
 _OWN_FAULTS: Final = frozenset(
     {
-        errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENETDOWN,
-        errno.ENETUNREACH, errno.ENOBUFS, errno.ENOMEM,
+        errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM,
     }
 )  # fmt: skip
 """Errors of connect(2) that say something of this machine, nothing of the edge."""
+_NO_ROUTE: Final = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EACCES})
+"""Errors that do where this machine has no route; a router on the way causes them as well, by ICMP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,16 @@ class Endpoint:
 def family_of(address: str) -> int:
     """Return 4 or 6."""
     return 6 if ":" in address else 4
+
+
+def has_route(address: str) -> bool:
+    """Whether this machine itself has a way to send to an address: no packet leaves it for that (udp(7), connect)."""
+    with socket.socket(socket.AF_INET6 if family_of(address) == 6 else socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        try:
+            asked.connect((address, 9))
+        except OSError as error:
+            return error.errno not in _NO_ROUTE
+        return True
 
 
 class Probe:
@@ -91,10 +103,13 @@ class Probe:
         except _Unfit as error:
             why, own = f"{where} {error}", False
         except (OSError, h11.RemoteProtocolError, EOFError) as error:
-            own = isinstance(error, OSError) and error.errno in _OWN_FAULTS
+            own = isinstance(error, OSError) and self._is_own(error.errno)
             why = f"{where} cannot be asked: {_words(error)}"
         await self.close()
         return Result(failure=why, own=own)
+
+    def _is_own(self, number: int | None) -> bool:
+        return number in _OWN_FAULTS or (number in _NO_ROUTE and not has_route(self._endpoint.address))
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
