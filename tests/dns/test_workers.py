@@ -148,8 +148,10 @@ def children() -> list[int]:
     return found
 
 
-async def test_a_frozen_worker_is_started_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that says nothing is no worker: another takes its socket over, and the questions that wait in it."""
+async def test_a_frozen_worker_is_started_again(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """One that says nothing is no worker: another takes its socket over, and the questions that wait in it. Until that
+    answers it is told what became of the first.
+    """
     victim, other = children()
     os.kill(victim, signal.SIGSTOP)
     try:
@@ -158,7 +160,14 @@ async def test_a_frozen_worker_is_started_again(server: Server, monkeypatch: pyt
         with suppress(ProcessLookupError):
             os.kill(victim, signal.SIGCONT)
     assert other in children()
+    assert "of the name server ended (exit code -9); it starts again in" in caplog.text
+    await eventually(lambda: len(server.workers.ready) == 2, within=20)
     await eventually(lambda: says(server, 0), within=20, ignoring=(dns.exception.Timeout,))
+    assert server.workers.fallen == {}
+    os.kill(other, signal.SIGKILL)
+    await eventually(lambda: list(server.workers.fallen.values()) != [], within=5)
+    (sentence,) = server.workers.fallen.values()
+    assert sentence.endswith(" of the name server ended (exit code -9)")
 
 
 @contextmanager

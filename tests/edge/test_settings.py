@@ -153,7 +153,7 @@ def test_weight_and_roles_can_be_set() -> None:
         ),
         ('roles = ["http"]\n[state]\n', 'roles: there is a table [state], so "state" must be among them'),
         ('roles = ["web"]\n[state]\n', "roles: must be one of http, dns, state, got 'web'"),
-        ("roles = []\n[state]\n", "roles: must be a list of texts, got []"),
+        ("roles = []\n[state]\n", "roles: must not be empty"),
     ],
 )
 def test_wrong_weights_and_roles_have_their_line(more: str, sentence: str) -> None:

@@ -21,7 +21,7 @@ def register(app: typer.Typer, *, panel: str) -> None:
 
 @group.command(cls=Command, epilog=examples(("edgeward dns apply dns.toml", "zones, records and networks of your own")))
 def apply(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A TOML file with a [dns] table.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A TOML file with a table `dns`.")],
     *,
     fleet: FleetOption = None,
     as_json: JsonOption = False,

@@ -252,7 +252,7 @@ def _networks(value: Any) -> tuple[PreferredEdges, ...]:
         if found in seen:
             raise ValueError(f"network: {found} is given twice")
         seen.add(found)
-        return PreferredEdges(found, texts(row.get("edges")))
+        return PreferredEdges(found, _each_once(row.get("edges")))
 
     made: tuple[PreferredEdges, ...] = _rows(network)(value)
     return made

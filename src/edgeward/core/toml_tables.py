@@ -118,7 +118,7 @@ def texts(value: Any) -> tuple[str, ...]:
     """Parse a list of strings, or one string. Raises ValueError."""
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, list) or not items:
-        raise ValueError(f"must be a list of texts, got {value!r}")
+        raise ValueError("must not be empty" if items == [] else f"must be a list of texts, got {value!r}")
     return tuple(text(item) for item in items)
 
 

@@ -29,7 +29,7 @@ from edgeward.dns.zone import Catalogue
 from edgeward.errors import SchemaError
 
 _LOG = logging.getLogger("edgeward.dns")
-_TELL_EVERY = 5.0
+_TELL_EVERY = 2.0
 """Seconds between two lines with the answers by code, which say that it lives as well."""
 _LONGEST_LINE = 256 * 1024 * 1024
 

@@ -25,7 +25,7 @@ _LOG = logging.getLogger("edgeward.dns")
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 10.0
 _END_SECONDS: Final = 3.0
-_SILENT_STEPS: Final = 20
+_SILENT_STEPS: Final = 10
 """Steps of a second in which a worker says nothing until it counts as frozen: steps, since a second may be longer than
 it seems. The agent may have been frozen as well.
 """
@@ -72,6 +72,8 @@ class Workers:
         """
         self.ready: set[int] = set()
         """Numbers of the workers that answer."""
+        self.fallen: dict[int, str] = {}
+        """Of workers that have ended and do not answer again yet, how that was."""
 
     @property
     def answers(self) -> Mapping[str, int]:
@@ -135,9 +137,9 @@ class Workers:
                 code = None
             if loop.time() - began > 60:
                 pause = _FIRST_PAUSE
-            _LOG.warning(
-                "worker %d of the name server ended (exit code %s); it starts again in %g s", number, code, pause
-            )
+            how = "cannot be started" if code is None else f"ended (exit code {code})"
+            self.fallen[number] = f"process {number} of the name server {how}"
+            _LOG.warning("%s; it starts again in %g s", self.fallen[number], pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -157,18 +159,19 @@ class Workers:
             self._running[number] = process
             while line := await _next_line(process.stdout):
                 self._heard(number, line)
-            return process.returncode
         finally:
             self._running.pop(number, None)
             self._answers.pop(number, None)
             self._behind.discard(number)
             self.ready.discard(number)
             await asyncio.shield(_end(process))
+        return process.returncode
 
     def _heard(self, number: int, line: bytes) -> None:
         said = json.loads(line)
         if said.get("ready"):
             self.ready.add(number)
+            self.fallen.pop(number, None)
         if "answers" in said:
             self._answers[number] = Counter({int(code): count for code, count in said["answers"].items()})
         self.wrong_table = said.get("wrong_table") or self.wrong_table

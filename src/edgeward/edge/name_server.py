@@ -103,7 +103,10 @@ class EdgeNameServer:
             group.create_task(self._write_for_ever(), name="view of the name server")
             while True:
                 self._renew()
-                if self.workers.ready:
+                if self.workers.fallen:
+                    sentence = "; ".join(self.workers.fallen.values()) + ": started again"
+                    self._conditions.set("dns", sentence, now=self._clock())
+                elif self.workers.ready:
                     self._conditions.set("dns", None, now=self._clock())
                 self._verdicts.changed.clear()
                 with contextlib.suppress(TimeoutError):
